@@ -1,0 +1,58 @@
+# Every command of this project. `make help` lists them.
+
+SHELL := /bin/sh
+PORT ?= 8000
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run admin test lint format lock openapi clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The environments are made again when what they hold changes.
+.venv/.installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("accounts needs Python 3.11 or newer (PYTHON=… names one)")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-cloud/.installed: requirements-cloud.txt
+	$(PYTHON) -m venv --clear .venv-cloud
+	.venv-cloud/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-cloud.txt
+	@touch $@
+
+run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
+	@exec $(BIN)/python -m infra.local.run --port $(PORT)
+
+admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com)
+	@exec $(BIN)/python -m infra.admin "$(EMAIL)"
+
+test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: .venv/.installed ## Check style, types and architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint infra/*.yaml
+
+format: .venv/.installed ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
+	$(BIN)/python -m infra.openapi
+
+lock: .venv/.installed ## Pin every requirement anew, with hashes
+	for name in requirements requirements-dev requirements-cloud; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean: ## Remove what was built (the local cloud's data stays)
+	rm -rf .venv .venv-cloud build .chalice/deployments .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

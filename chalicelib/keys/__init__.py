@@ -1,0 +1,1 @@
+"""Signing keys: a key set kept in SSM Parameter Store."""

@@ -1,0 +1,1 @@
+"""What the system does, in the contract's words. Knows neither HTTP nor DynamoDB."""

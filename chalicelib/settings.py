@@ -1,0 +1,136 @@
+"""What differs between stages: the only reader of the environment.
+
+Settings are typed, checked as a whole and frozen. They are read lazily, at the first request
+rather than at import, because `chalice.test.Client` and `chalice local` put a stage's variables
+in place only after the modules have been imported.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOCAL_STAGES = frozenset({"dev", "test"})
+
+_PREFIX = "ACCOUNTS_"
+_DEVELOPMENT_SECRET = "development-only-cursor-secret"  # noqa: S105 - refused outside LOCAL_STAGES
+_SHORTEST_SECRET = 32
+_USUAL_BCRYPT_COST = 12
+_LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
+_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_ORIGIN = re.compile(r"https?://[^\s/?#]+")
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+
+
+class SettingsError(Exception):
+    """The environment does not describe a stage that may start. Names every fault at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One stage's settings; see docs/settings.md for what each is for."""
+
+    stage: str
+    issuer: str
+    audience: str
+    client_id: str
+    access_token_seconds: int
+    bcrypt_cost: int
+    cursor_secret: str
+    cors_origins: tuple[str, ...]
+
+    @property
+    def users_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-users"
+
+    @property
+    def revoked_tokens_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-revoked-tokens"
+
+    @property
+    def keys_path(self) -> str:
+        """The folder of this stage's key set in SSM Parameter Store."""
+        return f"/accounts/{self.stage}"
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the environment.
+
+    A local stage (`dev`, `test`) has a default for everything but its own name. Any other stage
+    must be told its issuer and a secret of its own, and may not hash passwords more cheaply than
+    usual.
+
+    Raises:
+        SettingsError: a value is missing, malformed, or meant for development only.
+    """
+    reader = _Reader(environment)
+    stage = reader.text("STAGE", _STAGE, "a short lower-case name, such as prod")
+    local = stage in LOCAL_STAGES
+    settings = Settings(
+        stage=stage,
+        issuer=reader.text(
+            "ISSUER", _URL, "the API's public URL", "http://127.0.0.1:8000" if local else None
+        ).rstrip("/"),
+        audience=reader.text("AUDIENCE", _ANY, "a name", "accounts"),
+        client_id=reader.text("CLIENT_ID", _ANY, "a name", "accounts"),
+        access_token_seconds=reader.number("ACCESS_TOKEN_SECONDS", 1, 86_400, 900),
+        bcrypt_cost=reader.number(
+            "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
+        ),
+        cursor_secret=reader.text(
+            "CURSOR_SECRET", _ANY, "a random secret", _DEVELOPMENT_SECRET if local else None
+        ),
+        cors_origins=reader.origins("CORS_ORIGINS", "*" if local else ""),
+    )
+    if not local:
+        if _LOOPBACK.fullmatch(settings.issuer):
+            reader.refuse("ISSUER", "is a development address")
+        if settings.cursor_secret == _DEVELOPMENT_SECRET:
+            reader.refuse("CURSOR_SECRET", "is the development secret")
+        elif 0 < len(settings.cursor_secret) < _SHORTEST_SECRET:
+            reader.refuse("CURSOR_SECRET", f"is shorter than {_SHORTEST_SECRET} characters")
+    reader.finish()
+    return settings
+
+
+_ANY = re.compile(r"[^\s].*")
+
+
+class _Reader:
+    """Reads one variable at a time and keeps what is wrong, so that one error names it all."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._faults: list[str] = []
+
+    def refuse(self, name: str, reason: str) -> None:
+        self._faults.append(f"{_PREFIX}{name} {reason}")
+
+    def text(self, name: str, shape: re.Pattern[str], what: str, default: str | None = None) -> str:
+        value = self._environment.get(_PREFIX + name, "") or default
+        if value is None:
+            self.refuse(name, f"is missing: give {what}")
+            return ""
+        if not shape.fullmatch(value):
+            self.refuse(name, f"is not {what}")
+        return value
+
+    def number(self, name: str, least: int, most: int, default: int) -> int:
+        value = self._environment.get(_PREFIX + name, "") or str(default)
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            self.refuse(name, f"is not a whole number from {least} to {most}")
+            return default
+        return int(value)
+
+    def origins(self, name: str, default: str) -> tuple[str, ...]:
+        value = self._environment.get(_PREFIX + name, default)
+        origins = tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            self.refuse(name, "is not * or a comma-separated list of origins")
+        return origins
+
+    def finish(self) -> None:
+        if self._faults:
+            raise SettingsError("; ".join(self._faults))

@@ -1,0 +1,1 @@
+"""DynamoDB, through PynamoDB. Nothing else reads or writes a table."""
