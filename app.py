@@ -1,0 +1,17 @@
+"""The accounts API: every route, and the authorizer that guards them.
+
+`chalice local` and `chalice deploy` read the app from here. What the routes do is below
+`chalicelib`; what surrounds them (tables, keys, the local cloud) is below `infra`.
+"""
+
+from chalice.app import Chalice
+
+from chalicelib.api import accounts, auth, documents
+from chalicelib.authorizer import authorizers
+
+app = Chalice(app_name="accounts")
+
+app.register_blueprint(authorizers)
+app.register_blueprint(accounts.routes)
+app.register_blueprint(auth.routes)
+app.register_blueprint(documents.routes)

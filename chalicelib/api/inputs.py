@@ -1,0 +1,157 @@
+"""The one place where what a client sent is parsed and bounded.
+
+The parsers take plain octets and strings and give back a validated struct, or raise one error
+that names every field at fault. Reasons never quote what was sent.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import FieldInfo
+
+from chalicelib.domain.errors import (
+    BodyTooLargeError,
+    InvalidInputError,
+    UnsupportedMediaTypeError,
+)
+from chalicelib.domain.names import EmailAddress, Username
+from chalicelib.domain.passwords import NewPassword, Password
+
+LARGEST_BODY = 64 * 1_024
+"""In octets."""
+DEEPEST_BODY = 32
+"""In levels of arrays and objects."""
+
+_MEDIA_TYPE = "application/json"
+_MOST_UNKNOWN_FIELDS = 16
+_LONGEST_UNKNOWN_FIELD = 64
+_PARSED = (EmailAddress, NewPassword, Password, Username)
+
+_Input = TypeVar("_Input", bound=msgspec.Struct)
+
+
+def check_size(body: bytes) -> None:
+    """Bound a body before anything reads it.
+
+    Raises:
+        BodyTooLargeError: it is larger than any request needs to be.
+    """
+    if len(body) > LARGEST_BODY:
+        raise BodyTooLargeError
+
+
+def read_body(body: bytes, content_type: str | None, shape: type[_Input]) -> _Input:
+    """Read a JSON object into a struct.
+
+    Raises:
+        BodyTooLargeError: it is larger than any request needs to be.
+        UnsupportedMediaTypeError: it does not say that it is JSON.
+        InvalidInputError: it is not a JSON object, or a field is missing, unknown or wrong.
+    """
+    check_size(body)
+    if body and (content_type or "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
+        raise UnsupportedMediaTypeError
+    fields = _json_object(body)
+    unknown = fields.keys() - {field.encode_name for field in msgspec.structs.fields(shape)}
+    errors = {
+        name[:_LONGEST_UNKNOWN_FIELD]: "Unknown field."
+        for name in sorted(unknown)[:_MOST_UNKNOWN_FIELDS]
+    }
+    return _validate(fields, shape, errors, strict=True)
+
+
+def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> _Input:
+    """Read query parameters into a struct, ignoring those it does not know.
+
+    Raises:
+        InvalidInputError: a known parameter is given twice, or is wrong.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(shape)}
+    given = {name: values for name, values in parameters.items() if name in known}
+    errors = {name: "Give it once." for name, values in given.items() if len(values) > 1}
+    fields = {name: values[0] for name, values in given.items()}
+    return _validate(fields, shape, errors, strict=False)
+
+
+def _validate(
+    fields: Mapping[str, Any], shape: type[_Input], errors: dict[str, str], *, strict: bool
+) -> _Input:
+    # Each field is converted on its own, because msgspec stops at the first that is wrong.
+    values = {}
+    for field in msgspec.structs.fields(shape):
+        name = field.encode_name
+        if name not in fields:
+            if field.required:
+                errors.setdefault(name, "This field is required.")
+            continue
+        try:
+            values[field.name] = _convert(fields[name], field, strict=strict)
+        except msgspec.ValidationError as fault:
+            errors.setdefault(name, str(fault).replace("`", ""))
+    if not errors:
+        try:
+            return shape(**values)
+        except InvalidInputError as fault:  # a rule between fields, in __post_init__
+            errors = fault.errors
+    raise InvalidInputError(errors)
+
+
+def _convert(value: Any, field: FieldInfo, *, strict: bool) -> Any:
+    return msgspec.convert(value, field.type, strict=strict, dec_hook=_parse)
+
+
+def _parse(kind: type, value: Any) -> Any:
+    """Parse a domain value; msgspec turns a ValueError into its ValidationError."""
+    if kind not in _PARSED:
+        raise TypeError(f"no parser for {kind.__name__}")
+    if not isinstance(value, str):
+        raise ValueError("Expected str")  # noqa: TRY004 - as msgspec says it, and catches it
+    return kind.parse(value)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Parse JSON as RFC 8259 has it, without what Python adds to it or leaves open."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+        _check(value, DEEPEST_BODY)
+    except (ValueError, RecursionError):
+        raise InvalidInputError({"body": "Not a valid JSON document."}) from None
+    if not isinstance(value, dict):
+        raise InvalidInputError({"body": "Not a JSON object."})
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name is given twice")
+    return value
+
+
+def _refuse_constant(_name: str) -> Any:
+    raise ValueError("NaN and the infinities are not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("too large a number")
+    return number
+
+
+def _check(value: Any, levels: int) -> None:
+    """Bound the depth, and refuse lone surrogates: they are not text, and no store takes them."""
+    if isinstance(value, str):
+        value.encode("utf-8")
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise ValueError("too deep")
+        for part in (*value.keys(), *value.values()) if isinstance(value, dict) else value:
+            _check(part, levels - 1)

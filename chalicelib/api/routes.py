@@ -1,0 +1,200 @@
+"""Declaring routes: what each takes, gives and refuses, said once beside its view.
+
+A `Routes` is a Chalice blueprint whose routes parse their input, answer in the contract's shape
+whatever happens, and keep what was declared, so that the OpenAPI document is made from it.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from chalice.app import Blueprint, ChaliceAuthorizer, Request, Response
+
+from chalicelib.api.errors import FAILURES, failure_body
+from chalicelib.api.headers import common_headers, preflight_headers
+from chalicelib.api.inputs import check_size, read_body, read_query
+from chalicelib.container import container
+from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
+from chalicelib.domain.principals import Principal
+
+View = Callable[..., Any]
+
+_JSON = "application/json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An answer that is not JSON of ours, and may be kept by caches for some seconds."""
+
+    text: str
+    content_type: str
+    max_age: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A route as it was declared."""
+
+    method: str
+    path: str
+    view: View
+    answer: type[msgspec.Struct] | type[Document]
+    status: int
+    body: type[msgspec.Struct] | None
+    query: type[msgspec.Struct] | None
+    authorizer: ChaliceAuthorizer | None
+    reads_token: bool
+    errors: tuple[type[AccountsError], ...]
+    max_age: int | None
+
+
+class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
+    """The routes of one resource."""
+
+    def __init__(self, import_name: str, tag: str) -> None:
+        """`tag` is the resource's heading in the documentation."""
+        super().__init__(import_name)
+        self.tag = tag
+        self.operations: list[Operation] = []
+
+    def get(self, path: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a GET, and the HEAD that answers like it; see `_declare`."""
+        return self._declare("GET", path, **declared)
+
+    def post(self, path: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a POST; see `_declare`."""
+        return self._declare("POST", path, **declared)
+
+    def _declare(
+        self,
+        method: str,
+        path: str,
+        *,
+        answer: type[msgspec.Struct] | type[Document],
+        status: int = 200,
+        body: type[msgspec.Struct] | None = None,
+        query: type[msgspec.Struct] | None = None,
+        authorizer: ChaliceAuthorizer | None = None,
+        reads_token: bool = False,
+        errors: tuple[type[AccountsError], ...] = (),
+        max_age: int | None = None,
+    ) -> Callable[[View], View]:
+        """Declare a route.
+
+        The view is called with its path parameters, and with `body`, `query` and `caller` (the
+        `Principal`) where they are declared, or `authorization` (the header) for a route that
+        reads the token itself. It returns the answer, or raises one of the errors.
+        """
+
+        def declare(view: View) -> View:
+            operation = Operation(
+                method=method,
+                path=path,
+                view=view,
+                answer=answer,
+                status=status,
+                body=body,
+                query=query,
+                authorizer=authorizer,
+                reads_token=reads_token,
+                errors=errors,
+                max_age=max_age,
+            )
+            self._register_preflight(path)
+            self.operations.append(operation)
+
+            @functools.wraps(view)
+            def respond(**path_parameters: str) -> Response:
+                return self._respond(operation, path_parameters)
+
+            self.route(
+                path,
+                methods=["GET", "HEAD"] if method == "GET" else [method],
+                authorizer=authorizer,
+                content_types=[],  # checked in api/inputs.py, which answers as the contract says
+            )(respond)
+            return view
+
+        return declare
+
+    def _register_preflight(self, path: str) -> None:
+        # Answered here rather than by API Gateway, whose mock can name one origin only.
+        if any(operation.path == path for operation in self.operations):
+            return
+
+        def preflight(**_path_parameters: str) -> Response:
+            methods = [known.method for known in self.operations if known.path == path]
+            return Response("", self._headers() | preflight_headers(methods), 204)
+
+        self.route(path, methods=["OPTIONS"], content_types=[])(preflight)
+
+    def _respond(self, operation: Operation, path_parameters: Mapping[str, str]) -> Response:
+        try:
+            answer = operation.view(**path_parameters, **self._inputs(operation))
+        except AccountsError as error:
+            return self._refuse(error)
+        except Exception:  # noqa: BLE001 - the last resort, and it logs
+            # The client learns that it was us; the log learns what it was.
+            _log.exception("%s %s failed", operation.method, operation.path)
+            return self._refuse(UnexpectedError())
+        if isinstance(answer, Document):
+            headers = {"Content-Type": answer.content_type, **answer.headers}
+            return self._answer(answer.text, operation.status, headers, answer.max_age)
+        text = msgspec.json.encode(answer).decode()
+        return self._answer(text, operation.status, {"Content-Type": _JSON}, operation.max_age)
+
+    def _inputs(self, operation: Operation) -> dict[str, Any]:
+        request: Request = self.current_request
+        inputs: dict[str, Any] = {}
+        if operation.body is not None:
+            content_type = request.headers.get("content-type")
+            inputs["body"] = read_body(request.raw_body, content_type, operation.body)
+        else:
+            check_size(request.raw_body)
+        if operation.query is not None:
+            inputs["query"] = read_query(_query_of(request), operation.query)
+        if operation.authorizer is not None:
+            inputs["caller"] = _caller_of(request)
+        if operation.reads_token:
+            inputs["authorization"] = request.headers.get("authorization", "")
+        return inputs
+
+    def _answer(
+        self, text: str, status: int, headers: Mapping[str, str], max_age: int | None = None
+    ) -> Response:
+        caching = {} if max_age is None else {"Cache-Control": f"public, max-age={max_age}"}
+        return Response(text, {**self._headers(), **caching, **headers}, status)
+
+    def _refuse(self, error: AccountsError) -> Response:
+        failure = FAILURES[type(error)]
+        text = msgspec.json.encode(failure_body(error)).decode()
+        return self._answer(text, failure.status, {"Content-Type": _JSON, **failure.headers})
+
+    def _headers(self) -> dict[str, str]:
+        request: Request = self.current_request
+        return common_headers(
+            container().settings.cors_origins,
+            request.headers.get("origin"),
+            # The id in API Gateway's logs; Chalice's test client has the function's alone.
+            request.context.get("requestId") or request.lambda_context.aws_request_id,
+        )
+
+
+def _query_of(request: Request) -> dict[str, list[str]]:
+    parameters = request.query_params
+    return {name: parameters.getlist(name) for name in parameters} if parameters else {}
+
+
+def _caller_of(request: Request) -> Principal:
+    try:
+        return Principal.from_context(request.context["authorizer"])
+    except (KeyError, ValueError, TypeError):
+        # Only the authorizer can let a request through to here, and it always says who it is.
+        _log.exception("the authorizer's context cannot be read")
+        raise UnavailableError from None

@@ -1,0 +1,43 @@
+"""The custom authorizer: a Lambda of its own, asked before every authorized route.
+
+API Gateway starts it as `chalicelib.authorizer.authorize`, so it never imports `app.py`, and a
+cold start of it loads what is imported here and nothing more.
+"""
+
+import logging
+from typing import Any
+
+from chalice.app import AuthRequest, AuthResponse, Blueprint
+
+from chalicelib.container import container
+from chalicelib.domain.errors import NotAuthenticatedError
+
+authorizers = Blueprint(__name__)
+
+_log = logging.getLogger(__name__)
+
+_UNDECIDED: dict[str, Any] = {"principalId": "nobody"}
+"""An answer without a policy. API Gateway lets nobody in on it, and calls it its
+`AUTHORIZER_CONFIGURATION_ERROR`, which reaches the client as 503 (infra/gateway_responses.py):
+raising would do the same with a stack trace, and denying would tell the client to log in again."""
+
+
+# API Gateway would keep a decision for 300 s unless told otherwise, and a token that was logged
+# out would work on for as long.
+@authorizers.authorizer(ttl_seconds=0)  # type: ignore[untyped-decorator] # Chalice's own
+def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
+    """Let the owner of a good token in, everywhere; refuse everybody else; never raise.
+
+    An allow covers all routes, since what a caller may do there is the services' to decide. Its
+    context carries the caller's facts, so that nothing is read twice.
+    """
+    try:
+        caller = container().authenticator.authenticate(request.token)
+        context = caller.to_context()
+    except NotAuthenticatedError:
+        return AuthResponse(routes=[], principal_id="nobody")
+    except Exception as fault:  # noqa: BLE001 - whatever it is, nobody is let in
+        # Neither the message nor the trace: either could quote the token.
+        _log.error("no decision: %s", type(fault).__name__)
+        return _UNDECIDED
+    return AuthResponse(routes=["*"], principal_id=caller.user.public_id, context=context)

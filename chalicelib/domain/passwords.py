@@ -1,0 +1,42 @@
+"""Passwords, wrapped so that none is printed or logged, and all are in one form."""
+
+import unicodedata
+from typing import Self
+
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD = 128
+
+
+class Password:
+    """A password as somebody presents it: any text, in NFC (RFC 8265, section 4.1)."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = unicodedata.normalize("NFC", text)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(hidden)"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take any text: whether it is right is the hash's to say."""
+        return cls(text)
+
+
+class NewPassword(Password):
+    """A password as somebody chooses it: 8 to 128 characters, of any kind."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a chosen password.
+
+        Raises:
+            ValueError: it is too short or too long. It is never cut.
+        """
+        password = cls(text)
+        if not SHORTEST_PASSWORD <= len(password.text) <= LONGEST_PASSWORD:
+            raise ValueError(f"Must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+        return password

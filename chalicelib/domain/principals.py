@@ -1,0 +1,83 @@
+"""Who is asking: what the authorizer learned, handed on so that nothing is read twice."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from chalicelib.domain.tokens import AccessClaims
+from chalicelib.domain.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the store knows of a token and its owner, at one moment."""
+
+    user: User | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller: the user as the store knew them at this request, and the token they showed."""
+
+    user: User
+    token_id: str
+    token_expires_at: int
+    """Seconds since the epoch."""
+
+    @classmethod
+    def of(cls, user: User, claims: AccessClaims) -> Self:
+        """The owner of a token that was found good."""
+        return cls(user, claims.token_id, claims.expires_at)
+
+    def to_context(self) -> dict[str, str]:
+        """The authorizer's `context`: flat, and every value a string of ASCII.
+
+        API Gateway hands scalars on as strings, which would turn `True` into "true" there and
+        nowhere else, and promises nothing for other alphabets. So each value is JSON in ASCII.
+        """
+        user = self.user
+        facts: dict[str, Any] = {
+            "public_id": user.public_id,
+            "email": user.email,
+            "username": user.username,
+            "registered_on": user.registered_on.isoformat(),
+            "token_version": user.token_version,
+            "admin": user.admin,
+            "disabled": user.disabled,
+            "email_verified": user.email_verified,
+            "metadata": user.metadata,
+            "token_id": self.token_id,
+            "token_expires_at": self.token_expires_at,
+        }
+        return {name: json.dumps(value) for name, value in facts.items()}
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, str]) -> Self:
+        """Read back what `to_context` wrote.
+
+        Raises:
+            KeyError, ValueError: the context is not the authorizer's.
+        """
+        facts = {name: json.loads(context[name]) for name in _FACTS}
+        token_id = facts.pop("token_id")
+        token_expires_at = facts.pop("token_expires_at")
+        registered_on = datetime.fromisoformat(facts.pop("registered_on"))
+        return cls(User(registered_on=registered_on, **facts), token_id, token_expires_at)
+
+
+_FACTS = (
+    "public_id",
+    "email",
+    "username",
+    "registered_on",
+    "token_version",
+    "admin",
+    "disabled",
+    "email_verified",
+    "metadata",
+    "token_id",
+    "token_expires_at",
+)

@@ -1,0 +1,56 @@
+"""Access tokens: what one says, and what a signed one is worth."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+LEEWAY_SECONDS = 5
+"""How far two clocks may differ. A revocation outlives its token by this much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessClaims:
+    """The claims of a verified access token that the service acts on (RFC 9068, section 2.2)."""
+
+    token_id: str
+    public_id: str
+    token_version: int
+    issued_at: int
+    expires_at: int
+    """Seconds since the epoch, like `issued_at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A signed token and how many seconds it lives."""
+
+    text: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The private half of a key, and the id under which its public half is published."""
+
+    key_id: str
+    private_pem: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of a key, as JSON Web Key parameters (RFC 7517, RFC 7518 section 6.3.1)."""
+
+    key_id: str
+    created_at: datetime
+    modulus: str
+    exponent: str
+
+    def to_jwk(self) -> dict[str, str]:
+        """The key as the JWKS document lists it."""
+        return {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": self.key_id,
+            "n": self.modulus,
+            "e": self.exponent,
+        }

@@ -1,0 +1,78 @@
+"""Reading the key set from SSM Parameter Store."""
+
+import logging
+from functools import cached_property
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.tokens import PublicKey, SigningKey
+from chalicelib.keys.parameters import PRIVATE_KEYS, PUBLIC_KEYS, read_public_key
+
+_CONNECT_SECONDS = 1
+_READ_SECONDS = 2
+_ATTEMPTS = 3
+
+_log = logging.getLogger(__name__)
+
+
+class SsmKeySource:
+    """The key set below a stage's path. Keeps nothing: that is the key ring's business.
+
+    botocore is used without boto3, whose import would cost every cold start as much again.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def public_keys(self) -> tuple[PublicKey, ...]:
+        """Read all public keys, newest first.
+
+        Raises:
+            UnavailableError: Parameter Store cannot answer now, or holds something else.
+        """
+        try:
+            pages = self._client.get_paginator("get_parameters_by_path").paginate(
+                Path=f"{self._path}/{PUBLIC_KEYS}"
+            )
+            keys = [
+                read_public_key(parameter["Name"], parameter["Value"])
+                for page in pages
+                for parameter in page["Parameters"]
+            ]
+        except (BotoCoreError, ClientError, KeyError, ValueError) as fault:
+            raise _unavailable(fault) from fault
+        return tuple(sorted(keys, key=lambda key: (key.created_at, key.key_id), reverse=True))
+
+    def signing_key(self, key_id: str) -> SigningKey:
+        """Read and decrypt a private key.
+
+        Raises:
+            UnavailableError: Parameter Store cannot answer now, or there is no such key.
+        """
+        try:
+            answer = self._client.get_parameter(
+                Name=f"{self._path}/{PRIVATE_KEYS}/{key_id}", WithDecryption=True
+            )
+        except (BotoCoreError, ClientError) as fault:
+            raise _unavailable(fault) from fault
+        return SigningKey(key_id, answer["Parameter"]["Value"])
+
+    @cached_property
+    def _client(self) -> Any:
+        return botocore.session.get_session().create_client(
+            "ssm",
+            config=Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            ),
+        )
+
+
+def _unavailable(fault: Exception) -> UnavailableError:
+    _log.error("the key set could not be read: %s", type(fault).__name__)
+    return UnavailableError()

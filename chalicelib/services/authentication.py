@@ -1,0 +1,57 @@
+"""Whether a token is good now: verified, then asked after in one consistent read."""
+
+from typing import Protocol
+
+from chalicelib.domain.errors import TokenInvalidError, TokenMissingError, TokenRevokedError
+from chalicelib.domain.principals import Principal, Standing
+from chalicelib.services.tokens import TokenVerifier
+
+_SCHEME = "bearer"
+
+
+class StandingStore(Protocol):
+    """Answers the one question that every authorized request asks."""
+
+    def standing(self, public_id: str, token_id: str) -> Standing:
+        """Read the user and the token's revocation together, strongly consistent.
+
+        Raises:
+            UnavailableError: the store cannot answer in full now. Nobody is let in.
+        """
+
+
+class Authenticator:
+    """Finds out who is asking."""
+
+    def __init__(self, verifier: TokenVerifier, standings: StandingStore) -> None:
+        self._verifier = verifier
+        self._standings = standings
+
+    def authenticate(self, authorization: str) -> Principal:
+        """Tell whose token this is: `Bearer <token>`, or the bare token.
+
+        Raises:
+            TokenMissingError: the header holds no token.
+            TokenInvalidError: the token is not ours, or its owner is gone, is disabled, or has
+                ended every session since it was issued.
+            TokenExpiredError: the token is past its time.
+            TokenRevokedError: the token was logged out.
+            UnavailableError: the store or the keys cannot answer now.
+        """
+        claims = self._verifier.verify(_token_of(authorization))
+        standing = self._standings.standing(claims.public_id, claims.token_id)
+        if standing.revoked:
+            raise TokenRevokedError
+        user = standing.user
+        if user is None or user.disabled or user.token_version != claims.token_version:
+            raise TokenInvalidError
+        return Principal.of(user, claims)
+
+
+def _token_of(authorization: str) -> str:
+    """The token in an Authorization header; the scheme's case does not matter (RFC 9110, 11.1)."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    token = rest.strip() if scheme.lower() == _SCHEME else authorization.strip()
+    if not token:
+        raise TokenMissingError
+    return token

@@ -1,0 +1,193 @@
+"""Access tokens: RS256, RFC 9068 claims, validated as RFC 8725 asks.
+
+One dialect: what is issued here is all that is accepted here. Any JWT library can verify it too.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+
+from chalicelib.domain.errors import TokenExpiredError, TokenInvalidError
+from chalicelib.domain.times import Clock, epoch_seconds
+from chalicelib.domain.tokens import (
+    LEEWAY_SECONDS,
+    AccessClaims,
+    AccessToken,
+    PublicKey,
+    SigningKey,
+)
+from chalicelib.domain.users import User
+from chalicelib.services.keyring import KeyRing
+
+LONGEST_TOKEN = 4_096
+"""In characters; nothing longer is decoded. Ours have about 900."""
+
+_ALGORITHM = "RS256"
+_TYPE = "at+jwt"
+_RSA = RSAAlgorithm(RSAAlgorithm.SHA256)
+
+
+class TokenIssuer:
+    """Signs access tokens."""
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        *,
+        issuer: str,
+        audience: str,
+        client_id: str,
+        lifetime_seconds: int,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._client_id = client_id
+        self._lifetime_seconds = lifetime_seconds
+        self._clock = clock
+        self._new_id = new_id
+
+    def issue(self, user: User) -> AccessToken:
+        """Sign a token for a user: the claims of RFC 9068, section 2.2, and the token version.
+
+        Raises:
+            UnavailableError: the signing key cannot be read now.
+        """
+        key = self._keys.signing_key()
+        now = epoch_seconds(self._clock())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": user.public_id,
+            "client_id": self._client_id,
+            "iat": now,
+            "exp": now + self._lifetime_seconds,
+            "jti": self._new_id(),
+            "scope": "user admin" if user.admin else "user",
+            "ver": user.token_version,
+        }
+        text = jwt.encode(
+            claims, _private(key), algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key.key_id}
+        )
+        return AccessToken(text, self._lifetime_seconds)
+
+
+class TokenVerifier:
+    """Tells what a token says, if it is one of ours and this is its time."""
+
+    def __init__(self, keys: KeyRing, *, issuer: str, audience: str, clock: Clock) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+
+    def verify(self, token: str) -> AccessClaims:
+        """Verify the signature and every claim; ask nobody whether it was revoked.
+
+        Raises:
+            TokenInvalidError: it is not an access token of ours, or its time has not come.
+            TokenExpiredError: it was one of ours.
+            UnavailableError: no key is known, and the key set cannot be read now.
+        """
+        key = self._keys.find(_key_id(token))
+        if key is None:
+            raise TokenInvalidError
+        try:
+            claims = jwt.decode(
+                token,
+                _public(key),
+                algorithms=[_ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                options={
+                    "require": ["iss", "aud", "sub", "iat", "exp", "jti", "ver"],
+                    "strict_aud": True,
+                    # Times are checked below, by the clock that was handed over.
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except jwt.InvalidTokenError:
+            raise TokenInvalidError from None
+        return self._in_time(claims)
+
+    def _in_time(self, claims: dict[str, Any]) -> AccessClaims:
+        issued_at, expires_at, version = claims["iat"], claims["exp"], claims["ver"]
+        not_before = claims.get("nbf", issued_at)
+        if not all(type(value) is int for value in (issued_at, expires_at, version, not_before)):
+            raise TokenInvalidError
+        now = epoch_seconds(self._clock())
+        if max(issued_at, not_before) > now + LEEWAY_SECONDS:
+            raise TokenInvalidError
+        if expires_at <= now - LEEWAY_SECONDS:
+            raise TokenExpiredError
+        return AccessClaims(
+            token_id=claims["jti"],
+            public_id=claims["sub"],
+            token_version=version,
+            issued_at=issued_at,
+            expires_at=expires_at,
+        )
+
+
+def _key_id(token: str) -> str:
+    """The key id of a token that looks like ours; nothing in it is believed yet.
+
+    Raises:
+        TokenInvalidError: it is too long, not canonical, or its header is not one of ours. The
+            header names no key of its own (`jwk`, `jku`, `x5u`): such members are not read.
+    """
+    parts = token.split(".")
+    if len(token) > LONGEST_TOKEN or len(parts) != 3 or not all(map(_is_canonical, parts)):  # noqa: PLR2004 - RFC 7515, section 3.1
+        raise TokenInvalidError
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        raise TokenInvalidError from None
+    key_id = header.get("kid")
+    if (
+        header.get("alg") != _ALGORITHM
+        or header.get("typ") != _TYPE
+        or "crit" in header
+        or not isinstance(key_id, str)
+    ):
+        raise TokenInvalidError
+    return key_id
+
+
+def _is_canonical(part: str) -> bool:
+    """Tell whether this is base64url as RFC 7515 writes it: one spelling for one sequence.
+
+    Decoders skip foreign characters and ignore the last bits; a token must not have two spellings.
+    """
+    try:
+        octets = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") == part
+
+
+# Reading a key costs more than using it, so keys are read once for each function's process.
+@lru_cache(maxsize=8)
+def _private(key: SigningKey) -> RSAPrivateKey:
+    private_key = _RSA.prepare_key(key.private_pem)
+    if not isinstance(private_key, RSAPrivateKey):
+        raise TypeError("the signing key is not a private RSA key")
+    return private_key
+
+
+@lru_cache(maxsize=8)
+def _public(key: PublicKey) -> RSAPublicKey:
+    public_key = _RSA.from_jwk(key.to_jwk())
+    if not isinstance(public_key, RSAPublicKey):
+        raise TypeError("the public key is not one")
+    return public_key
