@@ -1,9 +1,17 @@
 """A user, as everything but the store sees one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+_PUBLIC_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_public_id(text: str) -> bool:
+    """Tell whether this could identify a user; anything else need not be looked for."""
+    return _PUBLIC_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

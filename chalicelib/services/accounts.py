@@ -9,7 +9,7 @@ from chalicelib.domain.names import EmailAddress, Username, lookup_key
 from chalicelib.domain.passwords import NewPassword
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.times import Clock
-from chalicelib.domain.users import Page, User
+from chalicelib.domain.users import Page, User, is_public_id
 from chalicelib.services.cursors import CursorSigner
 from chalicelib.services.passwords import PasswordHasher
 
@@ -105,7 +105,7 @@ class AccountService:
         """
         if public_id in ("me", caller.user.public_id):
             return caller.user
-        user = self._users.get(public_id)
+        user = self._users.get(public_id) if is_public_id(public_id) else None
         if user is None:
             raise UserNotFoundError
         return user

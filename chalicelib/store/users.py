@@ -213,8 +213,10 @@ def _credentials_of(item: UserItem | None) -> Credentials | None:
 
 def _owner_of(marker_key: str) -> UserItem | None:
     marker = read(MarkerItem, marker_key)
-    # A user may leave between the two reads; then the name is free, and there is nobody.
-    return read(UserItem, user_key(marker.public_id)) if marker else None
+    # Reading on for nobody keeps the time of a login from telling whether a name is known.
+    owner = read(UserItem, user_key(marker.public_id if marker else "nobody"))
+    # A user may leave between the two reads; then the name is free, and there is nobody either.
+    return owner if marker else None
 
 
 def _newest_first(name: str, position: str | None, page_size: int) -> Iterator[UserItem]:
