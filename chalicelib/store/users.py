@@ -51,42 +51,74 @@ class DynamoUserStore:
 
         A secondary index cannot keep a name unique: two writers see it free. The transaction
         carries an idempotency token, so a retry after a lost answer does not find itself in the
-        way. If another transaction holds a marker just then, it is soon decided, so this waits.
+        way.
 
         Raises:
             EmailTakenError, UsernameTakenError: another user has the name.
             UnavailableError: nothing was written, or the answer was lost.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                with translating_faults():
-                    self._add(user, password_hash)
-            except _ConflictError:
-                self._sleep(self._jitter() * 0.05 * 2**attempt)
-            else:
-                return
-        raise UnavailableError
-
-    def _add(self, user: User, password_hash: str) -> None:
         rows = (
             _item_of(user, password_hash),
             MarkerItem(_email_marker(fold(user.email)), public_id=user.public_id),
             MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
         )
-        try:
-            # PynamoDB keeps the order of puts, so the reasons come in the order of the rows.
-            with TransactWrite(connection=self._connection) as transaction:
-                for row in rows:
-                    transaction.save(row, condition=type(row).pk.does_not_exist())
-        except TransactWriteError as refusal:
-            codes = [reason.code if reason else None for reason in refusal.cancellation_reasons]
-            if _CONFLICT in codes:
-                raise _ConflictError from refusal
-            if codes[1:2] == [_CONDITION_FAILED]:
-                raise EmailTakenError from refusal
-            if codes[2:3] == [_CONDITION_FAILED]:
-                raise UsernameTakenError from refusal
-            raise
+
+        def put(transaction: TransactWrite) -> None:
+            for row in rows:
+                transaction.save(row, condition=type(row).pk.does_not_exist())
+
+        # PynamoDB keeps the order of puts, so the failures come in the order of the rows.
+        if failed := self._transact(put):
+            _, email_taken, _ = failed
+            raise EmailTakenError if email_taken else UsernameTakenError
+
+    def remove(self, user: User) -> None:
+        """Delete the user and both markers in one transaction, as long as they belong together.
+
+        Whoever registers one of the names meanwhile finds it taken or free, and never half of it.
+
+        Raises:
+            UserNotFoundError: the user is gone, or has other names by now.
+            UnavailableError: nothing was deleted, or the answer was lost.
+        """
+        row = UserItem(user_key(user.public_id))
+        same = (UserItem.email == user.email) & (UserItem.username == user.username)
+        markers = (
+            MarkerItem(_email_marker(fold(user.email))),
+            MarkerItem(_username_marker(fold(user.username))),
+        )
+
+        def delete(transaction: TransactWrite) -> None:
+            transaction.delete(row, condition=same)
+            for marker in markers:
+                transaction.delete(marker, condition=MarkerItem.public_id == user.public_id)
+
+        if self._transact(delete):
+            raise UserNotFoundError
+
+    def _transact(self, fill: Callable[[TransactWrite], None]) -> list[bool]:
+        """Run a transaction; tell for each row whether its condition failed (empty if none did).
+
+        If another transaction holds one of the rows just then, it is soon decided, so this waits.
+
+        Raises:
+            UnavailableError: nothing was written, or the answer was lost.
+        """
+        for attempt in range(_ATTEMPTS):
+            with translating_faults():
+                try:
+                    with TransactWrite(connection=self._connection) as transaction:
+                        fill(transaction)
+                except TransactWriteError as refusal:
+                    codes = [reason and reason.code for reason in refusal.cancellation_reasons]
+                    if _CONDITION_FAILED in codes:
+                        return [code == _CONDITION_FAILED for code in codes]
+                    if _CONFLICT not in codes:
+                        raise
+                else:
+                    return []
+            self._sleep(self._jitter() * 0.05 * 2**attempt)
+        raise UnavailableError
 
     def get(self, public_id: str) -> User | None:
         """Read a user, strongly consistent."""
@@ -153,10 +185,6 @@ class DynamoUserStore:
             users=tuple(map(user_of, shown)),
             next_position=shown[-1].listed_at if len(items) > limit else None,
         )
-
-
-class _ConflictError(Exception):
-    """Another transaction is writing the same rows."""
 
 
 def user_key(public_id: str) -> str:
