@@ -8,8 +8,10 @@ from chalice.app import Chalice
 
 from chalicelib.api import accounts, auth, documents
 from chalicelib.authorizer import authorizers
+from chalicelib.telemetry import configure
 
-app = Chalice(app_name="accounts")
+configure()
+app = Chalice(app_name="accounts", configure_logs=False)
 
 app.register_blueprint(authorizers)
 app.register_blueprint(accounts.routes)

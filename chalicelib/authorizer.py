@@ -10,10 +10,12 @@ from typing import Any
 from chalice.app import AuthRequest, AuthResponse, Blueprint
 
 from chalicelib.container import container
-from chalicelib.domain.errors import NotAuthenticatedError
+from chalicelib.domain.errors import NotAuthenticatedError, UnavailableError
+from chalicelib.telemetry import configure, recording
 
 authorizers = Blueprint(__name__)
 
+configure()
 _log = logging.getLogger(__name__)
 
 _UNDECIDED: dict[str, Any] = {"principalId": "nobody"}
@@ -31,13 +33,19 @@ def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
     An allow covers all routes, since what a caller may do there is the services' to decide. Its
     context carries the caller's facts, so that nothing is read twice.
     """
-    try:
-        caller = container().authenticator.authenticate(request.token)
-        context = caller.to_context()
-    except NotAuthenticatedError:
-        return AuthResponse(routes=[], principal_id="nobody")
-    except Exception as fault:  # noqa: BLE001 - whatever it is, nobody is let in
-        # Neither the message nor the trace: either could quote the token.
-        _log.error("no decision: %s", type(fault).__name__)
-        return _UNDECIDED
-    return AuthResponse(routes=["*"], principal_id=caller.user.public_id, context=context)
+    with recording("authorization") as record:
+        try:
+            record.note(stage=container().settings.stage)
+            caller = container().authenticator.authenticate(request.token)
+            context = caller.to_context()
+        except NotAuthenticatedError as refusal:
+            record.note(outcome=refusal.code)
+            return AuthResponse(routes=[], principal_id="nobody")
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody is let in
+            # Neither the message nor the trace: either could quote the token.
+            _log.error("no decision: %s", type(fault).__name__)
+            record.note(outcome=UnavailableError.code)
+            record.failed = True
+            return _UNDECIDED
+        record.note(user=caller.user.public_id)
+        return AuthResponse(routes=["*"], principal_id=caller.user.public_id, context=context)

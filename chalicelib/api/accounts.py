@@ -18,6 +18,7 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.principals import Principal
+from chalicelib.telemetry import note
 
 routes = Routes(__name__, tag="Accounts")
 
@@ -28,6 +29,7 @@ routes = Routes(__name__, tag="Accounts")
     answer=TokenSetView,
     status=201,
     errors=(EmailTakenError, UsernameTakenError),
+    counts="Registrations",
 )
 def register(body: RegisterBody) -> TokenSetView:
     """Register an account.
@@ -36,6 +38,7 @@ def register(body: RegisterBody) -> TokenSetView:
     carries a token set: whoever registers is logged in.
     """
     user = container().accounts.register(body.email, body.username, body.password)
+    note(user=user.public_id)
     return TokenSetView.of(container().tokens.issue(user), "Successfully registered.")
 
 

@@ -10,11 +10,18 @@ from chalicelib.domain.errors import (
     TokenRevokedError,
     WrongCredentialsError,
 )
+from chalicelib.telemetry import note
 
 routes = Routes(__name__, tag="Tokens and sessions")
 
 
-@routes.post("/auth/login", body=LoginBody, answer=TokenSetView, errors=(WrongCredentialsError,))
+@routes.post(
+    "/auth/login",
+    body=LoginBody,
+    answer=TokenSetView,
+    errors=(WrongCredentialsError,),
+    counts="Logins",
+)
 def login(body: LoginBody) -> TokenSetView:
     """Log in, by email or by username.
 
@@ -25,6 +32,7 @@ def login(body: LoginBody) -> TokenSetView:
         token = sessions.log_in_by_email(body.email, body.password)
     else:
         token = sessions.log_in_by_username(str(body.username), body.password)
+    note(user=token.public_id)
     return TokenSetView.of(token, "Successfully logged in.")
 
 
@@ -33,6 +41,7 @@ def login(body: LoginBody) -> TokenSetView:
     answer=DoneView,
     reads_token=True,
     errors=(TokenMissingError, TokenInvalidError, TokenExpiredError, TokenRevokedError),
+    counts="Logouts",
 )
 def logout(authorization: str) -> DoneView:
     """Log out: the token is dead from the next request on.
@@ -40,5 +49,7 @@ def logout(authorization: str) -> DoneView:
     This route verifies the token itself, with the authorizer's own code, because what API Gateway
     answers for an authorizer cannot say why a token was refused.
     """
-    container().sessions.log_out(container().authenticator.authenticate(authorization))
+    caller = container().authenticator.authenticate(authorization)
+    note(user=caller.user.public_id)
+    container().sessions.log_out(caller)
     return DoneView(message="Successfully logged out.")

@@ -13,7 +13,7 @@ routes = Routes(__name__, tag="Public documents")
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "swagger-ui"
-_FILES = {
+FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
@@ -35,7 +35,7 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8")
 
 
-@routes.get("/", answer=Document)
+@routes.get("/", answer=Document, media_types=("text/html",))
 def page() -> Document:
     """Read about the API, and try it.
 
@@ -48,12 +48,17 @@ def page() -> Document:
     return Document(text, "text/html; charset=utf-8", _HOUR, policy)
 
 
-@routes.get("/docs/{name}", answer=Document, errors=(NotFoundError,))
+@routes.get(
+    "/docs/{name}",
+    answer=Document,
+    media_types=("text/css", "text/javascript"),
+    errors=(NotFoundError,),
+)
 def page_file(name: str) -> Document:
     """Read a file of the documentation page."""
-    if name not in _FILES:
+    if name not in FILES:
         raise NotFoundError
-    return Document(_text(_PAGE / name), _FILES[name], _DAY)
+    return Document(_text(_PAGE / name), FILES[name], _DAY)
 
 
 @routes.get("/openapi.json", answer=Document)

@@ -8,6 +8,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from chalicelib.api.inputs import check_size, read_body, read_query
 from chalicelib.container import container
 from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
 from chalicelib.domain.principals import Principal
+from chalicelib.telemetry import note, recording
 
 View = Callable[..., Any]
 
@@ -45,6 +47,7 @@ class Operation:
     path: str
     view: View
     answer: type[msgspec.Struct] | type[Document]
+    media_types: tuple[str, ...]
     status: int
     body: type[msgspec.Struct] | None
     query: type[msgspec.Struct] | None
@@ -52,6 +55,7 @@ class Operation:
     reads_token: bool
     errors: tuple[type[AccountsError], ...]
     max_age: int | None
+    counts: str | None
 
 
 class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
@@ -77,6 +81,7 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         path: str,
         *,
         answer: type[msgspec.Struct] | type[Document],
+        media_types: tuple[str, ...] = (_JSON,),
         status: int = 200,
         body: type[msgspec.Struct] | None = None,
         query: type[msgspec.Struct] | None = None,
@@ -84,12 +89,14 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         reads_token: bool = False,
         errors: tuple[type[AccountsError], ...] = (),
         max_age: int | None = None,
+        counts: str | None = None,
     ) -> Callable[[View], View]:
         """Declare a route.
 
         The view is called with its path parameters, and with `body`, `query` and `caller` (the
         `Principal`) where they are declared, or `authorization` (the header) for a route that
-        reads the token itself. It returns the answer, or raises one of the errors.
+        reads the token itself. It returns the answer, or raises one of the errors. `counts` names
+        the metric that a success adds to.
         """
 
         def declare(view: View) -> View:
@@ -98,6 +105,7 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
                 path=path,
                 view=view,
                 answer=answer,
+                media_types=media_types,
                 status=status,
                 body=body,
                 query=query,
@@ -105,6 +113,7 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
                 reads_token=reads_token,
                 errors=errors,
                 max_age=max_age,
+                counts=counts,
             )
             self._register_preflight(path)
             self.operations.append(operation)
@@ -135,14 +144,29 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         self.route(path, methods=["OPTIONS"], content_types=[])(preflight)
 
     def _respond(self, operation: Operation, path_parameters: Mapping[str, str]) -> Response:
-        try:
-            answer = operation.view(**path_parameters, **self._inputs(operation))
-        except AccountsError as error:
-            return self._refuse(error)
-        except Exception:  # noqa: BLE001 - the last resort, and it logs
-            # The client learns that it was us; the log learns what it was.
-            _log.exception("%s %s failed", operation.method, operation.path)
-            return self._refuse(UnexpectedError())
+        with recording(
+            "request",
+            stage=container().settings.stage,
+            request_id=self._request_id(),
+            route=f"{operation.method} {operation.path}",
+        ) as record:
+            record.counts = operation.counts
+            try:
+                answer = operation.view(**path_parameters, **self._inputs(operation))
+                response = self._succeed(operation, answer)
+            except AccountsError as error:
+                response = self._refuse(error)
+                record.note(outcome=error.code)
+            except Exception:  # noqa: BLE001 - the last resort, and it logs
+                # The client learns that it was us; the log learns what it was.
+                _log.exception("%s %s failed", operation.method, operation.path)
+                response = self._refuse(UnexpectedError())
+                record.note(outcome=UnexpectedError.code)
+            record.failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            record.note(status=response.status_code)
+            return response
+
+    def _succeed(self, operation: Operation, answer: Any) -> Response:
         if isinstance(answer, Document):
             headers = {"Content-Type": answer.content_type, **answer.headers}
             return self._answer(answer.text, operation.status, headers, answer.max_age)
@@ -160,7 +184,8 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         if operation.query is not None:
             inputs["query"] = read_query(_query_of(request), operation.query)
         if operation.authorizer is not None:
-            inputs["caller"] = _caller_of(request)
+            inputs["caller"] = caller = _caller_of(request)
+            note(user=caller.user.public_id)
         if operation.reads_token:
             inputs["authorization"] = request.headers.get("authorization", "")
         return inputs
@@ -181,9 +206,14 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         return common_headers(
             container().settings.cors_origins,
             request.headers.get("origin"),
-            # The id in API Gateway's logs; Chalice's test client has the function's alone.
-            request.context.get("requestId") or request.lambda_context.aws_request_id,
+            self._request_id(),
         )
+
+    def _request_id(self) -> str:
+        # The id in API Gateway's own logs; Chalice's test client has the function's alone.
+        request: Request = self.current_request
+        found = request.context.get("requestId") or request.lambda_context.aws_request_id
+        return str(found)
 
 
 def _query_of(request: Request) -> dict[str, list[str]]:

@@ -3,8 +3,9 @@
 Fields of a domain type are parsed by it; see `chalicelib.api.inputs`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -25,12 +26,17 @@ class RegisterBody(Struct, forbid_unknown_fields=True):
     password: Annotated[NewPassword, Meta(examples=["correct horse battery staple"])]
 
 
-class LoginBody(Struct, forbid_unknown_fields=True):
+class LoginBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """An account's password, and either its email or its username."""
 
-    password: Annotated[Password, Meta(examples=["correct horse battery staple"])]
+    RULE: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [{"required": ["email"]}, {"required": ["username"]}]
+    }
+    """What JSON Schema calls the rule between fields."""
+
     email: Annotated[str, Meta(examples=["zoe@example.com"])] | UnsetType = UNSET
     username: str | UnsetType = UNSET
+    password: Annotated[Password, Meta(examples=["correct horse battery staple"])]
 
     def __post_init__(self) -> None:
         """Check the rule between fields."""

@@ -21,9 +21,10 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and how many seconds it lives."""
+    """A signed token, whose it is, and how many seconds it lives."""
 
     text: str = field(repr=False)
+    public_id: str
     expires_in: int
 
 

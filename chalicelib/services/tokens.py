@@ -77,7 +77,7 @@ class TokenIssuer:
         text = jwt.encode(
             claims, _private(key), algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key.key_id}
         )
-        return AccessToken(text, self._lifetime_seconds)
+        return AccessToken(text, user.public_id, self._lifetime_seconds)
 
 
 class TokenVerifier:

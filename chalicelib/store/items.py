@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pynamodb.attributes import (
     BooleanAttribute,
@@ -17,6 +17,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, Projection
 from pynamodb.models import Model
 
 from chalicelib.store.faults import translating_faults
+from chalicelib.telemetry import store_call
 
 # A request waits for the store at most three times for 3 s, well inside API Gateway's 29 s and
 # the function's own deadline. PynamoDB's own limits add up to two minutes.
@@ -87,13 +88,21 @@ class RevokedTokenItem(Model):
     expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
 
 
+class _TimedConnection(Connection):
+    """Counts and times every call, retries included, for the request's log line."""
+
+    def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
+        with store_call():
+            return super()._make_api_call(operation_name, operation_kwargs)
+
+
 def bind(tables: Mapping[type[Model], str]) -> Connection:
     """Point the models at a stage's tables, all through one client of the process.
 
     PynamoDB would make a client for each model and one more for transactions, and every client
     costs a cold start about a tenth of a second of CPU and 11 MB.
     """
-    connection = Connection(
+    connection = _TimedConnection(
         connect_timeout_seconds=_CONNECT_SECONDS,
         read_timeout_seconds=_READ_SECONDS,
         max_retry_attempts=_RETRIES,
