@@ -37,6 +37,8 @@ def register(body: RegisterBody) -> TokenSetView:
     The email and the username must be free, whatever their case or Unicode form. The answer
     carries a token set: whoever registers is logged in.
     """
+    # Without a key there is no token set to answer with, so one is found before anything is kept.
+    container().keys.signing_key()
     user = container().accounts.register(body.email, body.username, body.password)
     note(user=user.public_id)
     return TokenSetView.of(container().tokens.issue(user), "Successfully registered.")

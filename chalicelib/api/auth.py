@@ -46,9 +46,11 @@ def login(body: LoginBody) -> TokenSetView:
 def logout(authorization: str) -> DoneView:
     """Log out: the token is dead from the next request on.
 
-    This route verifies the token itself, with the authorizer's own code, because what API Gateway
-    answers for an authorizer cannot say why a token was refused.
+    Whatever is wrong with the token is said: that it is missing, malformed, expired, or logged
+    out already.
     """
+    # Verified here and not by the authorizer, although with its code: what API Gateway answers
+    # for an authorizer cannot say why a token was refused.
     caller = container().authenticator.authenticate(authorization)
     note(user=caller.user.public_id)
     container().sessions.log_out(caller)

@@ -12,7 +12,7 @@ from chalicelib.domain.errors import NotFoundError
 routes = Routes(__name__, tag="Public documents")
 
 _HERE = Path(__file__).parent
-_PAGE = _HERE / "swagger-ui"
+PAGE = _HERE / "swagger-ui"
 FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -23,8 +23,8 @@ _HOUR = 3_600
 _DAY = 86_400
 _KEYS_MAX_AGE = 300
 """Seconds that verifiers may keep the keys: a rotation publishes a key this long beforehand."""
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
@@ -43,8 +43,8 @@ def page() -> Document:
     """
     # Behind API Gateway the API lives below its stage's name, with or without a slash at the end.
     base = routes.current_request.context["path"].rstrip("/") + "/"
-    text = _text(_PAGE / "index.html").replace("{{base}}", base)
-    policy = {"Content-Security-Policy": _PAGE_POLICY}
+    text = _text(PAGE / "index.html").replace("{{base}}", base)
+    policy = {"Content-Security-Policy": PAGE_POLICY}
     return Document(text, "text/html; charset=utf-8", _HOUR, policy)
 
 
@@ -58,7 +58,7 @@ def page_file(name: str) -> Document:
     """Read a file of the documentation page."""
     if name not in FILES:
         raise NotFoundError
-    return Document(_text(_PAGE / name), FILES[name], _DAY)
+    return Document(_text(PAGE / name), FILES[name], _DAY)
 
 
 @routes.get("/openapi.json", answer=Document)

@@ -5,6 +5,7 @@ that names every field at fault. Reasons never quote what was sent.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ DEEPEST_BODY = 32
 """In levels of arrays and objects."""
 
 _MEDIA_TYPE = "application/json"
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MOST_UNKNOWN_FIELDS = 16
 _LONGEST_UNKNOWN_FIELD = 64
 _PARSED = (EmailAddress, NewPassword, Password, Username)
@@ -99,7 +101,13 @@ def _validate(
 
 
 def _convert(value: Any, field: FieldInfo, *, strict: bool) -> Any:
-    return msgspec.convert(value, field.type, strict=strict, dec_hook=_parse)
+    try:
+        return msgspec.convert(value, field.type, dec_hook=_parse)
+    except msgspec.ValidationError:
+        # A query's numbers are text. msgspec would take 5.0 and 5e0 for 5 as well.
+        if strict or not _NUMBER.fullmatch(value):
+            raise
+    return msgspec.convert(int(value), field.type)
 
 
 def _parse(kind: type, value: Any) -> Any:

@@ -64,7 +64,9 @@ class DoneView(Struct, kw_only=True):
 class TokenSetView(DoneView, kw_only=True):
     """What a client shows from now on: in the `Authorization` header, after `Bearer`."""
 
-    authorization: str = field(name="Authorization")
+    authorization: Annotated[
+        str, Meta(description="The access token, a JWT (RFC 9068).", examples=["eyJhbGciOiJSUz…"])
+    ] = field(name="Authorization")
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: Annotated[int, Meta(description="Seconds.", examples=[900])]
 
@@ -77,13 +79,15 @@ class TokenSetView(DoneView, kw_only=True):
 class UserView(Struct, omit_defaults=True):
     """A user. The optional fields are shown to the user and to admins, nobody else."""
 
-    public_id: str
-    username: str
-    registered_on: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-    email: str | UnsetType = UNSET
+    public_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    username: Annotated[str, Meta(examples=["Zoë"])]
+    registered_on: Annotated[
+        str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-02T03:04:05Z"])
+    ]
+    email: Annotated[str, Meta(examples=["zoe@example.com"])] | UnsetType = UNSET
     email_verified: bool | UnsetType = UNSET
-    admin: bool | UnsetType = UNSET
-    disabled: bool | UnsetType = UNSET
+    admin: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
+    disabled: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
 
     @classmethod
