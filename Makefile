@@ -6,10 +6,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run admin test lint format lock openapi clean
+.PHONY: help run admin test lint format lock openapi clean \
+  package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environments are made again when what they hold changes.
 .venv/.installed: requirements-dev.txt
@@ -24,10 +25,10 @@ help: ## List the commands
 	@touch $@
 
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
-	@exec $(BIN)/python -m infra.local.run --port $(PORT)
+	@exec $(BIN)/python -m infra.local.run --attached --port "$(PORT)"
 
 admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com)
-	@exec $(BIN)/python -m infra.admin "$(EMAIL)"
+	@exec $(BIN)/python -m infra.admin "$$EMAIL"
 
 test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term
@@ -52,6 +53,24 @@ lock: .venv/.installed ## Pin every requirement anew, with hashes
 	    --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
 	done
+
+package: .venv/.installed ## Build what is deployed: build/accounts-<stage>.zip (STAGE=prod)
+	@exec $(BIN)/python -m infra.deployment package "$$STAGE"
+
+deploy: .venv/.installed ## Deploy a stage, and visit it (STAGE=prod)
+	@exec $(BIN)/python -m infra.deployment deploy "$$STAGE" --new-url "$$NEW_URL"
+
+status: .venv/.installed ## Say what is deployed (STAGE=prod)
+	@exec $(BIN)/python -m infra.deployment status "$$STAGE"
+
+destroy: .venv/.installed ## Take a stage down, but for its data (STAGE=dev)
+	@exec $(BIN)/python -m infra.deployment destroy "$$STAGE"
+
+destroy-data: .venv/.installed ## Delete a stage's data, once its name is typed (STAGE=dev)
+	@exec $(BIN)/python -m infra.deployment destroy-data "$$STAGE"
+
+rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and hold it to the contract
+	@exec $(BIN)/python -m infra.rehearsal
 
 clean: ## Remove what was built (the local cloud's data stays)
 	rm -rf .venv .venv-cloud build .chalice/deployments .*_cache

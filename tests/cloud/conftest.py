@@ -1,0 +1,35 @@
+"""The local cloud, for tests of what only a running one can show."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib import settings
+from infra.local.cloud import LocalCloud, client_environment
+from infra.local.stages import prepare_stage
+
+
+@pytest.fixture(scope="session")
+def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """One local cloud for all tests, with the tables and the key of the stage `test`."""
+    folder: Path = tmp_path_factory.mktemp("cloud")
+    with LocalCloud(folder) as cloud, pytest.MonkeyPatch.context() as patch:
+        _become_client(cloud, patch)
+        prepare_stage(cloud, settings.load().stage)
+        patch.undo()
+        yield cloud
+
+
+@pytest.fixture
+def cloud_stage(local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This process as a client of the stage `test` on the local cloud; the stage's name."""
+    _become_client(local_cloud, monkeypatch)
+    return settings.load().stage
+
+
+def _become_client(cloud: LocalCloud, patch: pytest.MonkeyPatch) -> None:
+    for name, value in client_environment(cloud.endpoint).items():
+        patch.setenv(name, value)
+    patch.setenv("ACCOUNTS_STAGE", "test")
+    patch.setenv("ACCOUNTS_BCRYPT_COST", "4")
