@@ -1,7 +1,7 @@
 """The composition root: what is wired to what, made when it is first needed.
 
 Each part is imported where it is made, so that a function's cold start pays for the parts it
-uses: the authorizer never loads bcrypt. Time, ids and randomness enter here and nowhere else.
+uses: the authorizer has no password hasher. Time, ids and randomness enter here and nowhere else.
 """
 
 from collections.abc import Callable

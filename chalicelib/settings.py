@@ -8,7 +8,7 @@ in place only after the modules have been imported.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LOCAL_STAGES = frozenset({"dev", "test"})
 
@@ -19,6 +19,7 @@ _USUAL_BCRYPT_COST = 12
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#]+")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 
@@ -36,7 +37,7 @@ class Settings:
     client_id: str
     access_token_seconds: int
     bcrypt_cost: int
-    cursor_secret: str
+    cursor_secret: str = field(repr=False)
     cors_origins: tuple[str, ...]
 
     @property
@@ -87,6 +88,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     if not local:
         if _LOOPBACK.fullmatch(settings.issuer):
             reader.refuse("ISSUER", "is a development address")
+        elif settings.issuer.startswith("http:"):
+            reader.refuse("ISSUER", "is not an https address")
         if settings.cursor_secret == _DEVELOPMENT_SECRET:
             reader.refuse("CURSOR_SECRET", "is the development secret")
         elif 0 < len(settings.cursor_secret) < _SHORTEST_SECRET:
@@ -119,7 +122,7 @@ class _Reader:
 
     def number(self, name: str, least: int, most: int, default: int) -> int:
         value = self._environment.get(_PREFIX + name, "") or str(default)
-        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+        if not (_NUMBER.fullmatch(value) and least <= int(value) <= most):
             self.refuse(name, f"is not a whole number from {least} to {most}")
             return default
         return int(value)

@@ -61,11 +61,11 @@ def _make_admin(address: str) -> str:
         raise _RefusedError(f"EMAIL: {error}") from error
     with _local_accounts() as accounts:
         try:
-            accounts.promote(email)
+            promoted = accounts.promote(email)
         except UserNotFoundError:
             _register(accounts, email, _ask_password(email))
-            accounts.promote(email)
-    return f"{email} is now an admin."
+            promoted = accounts.promote(email)
+    return f"{email} is now an admin." if promoted else f"{email} is an admin already."
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from chalicelib.domain.errors import AccountsError
 GATEWAY_RESPONSES: Mapping[str, type[AccountsError]] = {
     # No Authorization header: the authorizer was not asked.
     "UNAUTHORIZED": errors.TokenMissingError,
-    # The authorizer denied. Its own reason cannot be told apart here, so one answer serves all.
+    # The authorizer denied. One answer serves every reason; which it was, its log says.
     "ACCESS_DENIED": errors.TokenInvalidError,
     # The authorizer could not decide (its store or its keys did not answer): nobody is let in.
     "AUTHORIZER_CONFIGURATION_ERROR": errors.UnavailableError,
@@ -21,6 +21,10 @@ GATEWAY_RESPONSES: Mapping[str, type[AccountsError]] = {
     # An unknown path or, on AWS, an unknown method of a known path.
     "MISSING_AUTHENTICATION_TOKEN": errors.NotFoundError,
     "RESOURCE_NOT_FOUND": errors.NotFoundError,
+    # An unknown path with an Authorization header, which API Gateway takes for a signature.
+    "INVALID_SIGNATURE": errors.NotFoundError,
+    "DEFAULT_4XX": errors.NotFoundError,
+    "WAF_FILTERED": errors.NotAllowedError,
     "REQUEST_TOO_LARGE": errors.BodyTooLargeError,
     "UNSUPPORTED_MEDIA_TYPE": errors.UnsupportedMediaTypeError,
     "THROTTLED": errors.TooManyRequestsError,

@@ -8,6 +8,7 @@ from chalicelib.api.routes import Document, Routes
 from chalicelib.api.schemas import DiscoveryView, HealthView, JwksView, JwkView
 from chalicelib.container import container
 from chalicelib.domain.errors import NotFoundError
+from chalicelib.services.keyring import FRESH
 
 routes = Routes(__name__, tag="Public documents")
 
@@ -21,8 +22,8 @@ FILES = {
 }
 _HOUR = 3_600
 _DAY = 86_400
-_KEYS_MAX_AGE = 300
-"""Seconds that verifiers may keep the keys: a rotation publishes a key this long beforehand."""
+_KEYS_MAX_AGE = int(FRESH.total_seconds())
+"""How long verifiers may keep the keys: see `chalicelib.services.keyring`."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'none'; "

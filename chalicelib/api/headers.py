@@ -12,7 +12,7 @@ _ALWAYS = {
 }
 _EXPOSED = "Allow, Retry-After, WWW-Authenticate, X-Request-Id"
 _PREFLIGHT_SECONDS = 7_200
-"""The longest that browsers remember a preflight."""
+"""As long as Chromium remembers a preflight; other browsers would for longer."""
 
 
 def common_headers(

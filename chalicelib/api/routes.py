@@ -20,6 +20,7 @@ from chalicelib.api.inputs import check_size, read_body, read_query
 from chalicelib.container import container
 from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
 from chalicelib.domain.principals import Principal
+from chalicelib.settings import SettingsError
 from chalicelib.telemetry import note, recording
 
 View = Callable[..., Any]
@@ -146,12 +147,12 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
     def _respond(self, operation: Operation, path_parameters: Mapping[str, str]) -> Response:
         with recording(
             "request",
-            stage=container().settings.stage,
             request_id=self._request_id(),
             route=f"{operation.method} {operation.path}",
         ) as record:
             record.counts = operation.counts
             try:
+                record.note(stage=container().settings.stage)
                 answer = operation.view(**path_parameters, **self._inputs(operation))
                 response = self._succeed(operation, answer)
             except AccountsError as error:
@@ -204,7 +205,7 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
     def _headers(self) -> dict[str, str]:
         request: Request = self.current_request
         return common_headers(
-            container().settings.cors_origins,
+            _cors_origins(),
             request.headers.get("origin"),
             self._request_id(),
         )
@@ -214,6 +215,13 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         request: Request = self.current_request
         found = request.context.get("requestId") or request.lambda_context.aws_request_id
         return str(found)
+
+
+def _cors_origins() -> tuple[str, ...]:
+    try:
+        return container().settings.cors_origins
+    except SettingsError:  # the request failed over it already, and that is in the log
+        return ()
 
 
 def _query_of(request: Request) -> dict[str, list[str]]:

@@ -12,14 +12,18 @@ LONGEST_USERNAME = 64
 LONGEST_EMAIL = 254
 """In octets of UTF-8, as SMTP carries a path: RFC 5321, section 4.5.3.1.3."""
 _LONGEST_LOCAL_PART = 64
+_LONGEST_DECOMPOSITION = 4
+"""In characters: no character of any normal form has more canonical parts than this."""
 _LONGEST_KEY = 1_024
 """In octets of UTF-8. A name's key is part of a DynamoDB key, which may have 2,048."""
 
 # What HTML calls a valid email address, and RFC 6531's letters, with a domain of two labels or
 # more, so that mail can reach it. Quoted local parts are refused: nobody has one, parsers differ.
 _ATOM = r"[^\s\x00-\x20\x7f-\x9f()<>\[\]:;@\\,.\"]+"
-_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_EMAIL = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})+")
+_LABEL = r"(?!-)[a-zA-Z0-9\x80-\U0010ffff-]{1,63}(?<!-)"
+_EMAIL = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})+)")
+# Many scripts cannot be written without them, and `\w` does not know them: भारत, ไทย.
+_MARKS = frozenset({"Mn", "Mc"})
 
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 # Letters and marks that show nothing although their category says otherwise: the rest of
@@ -61,6 +65,18 @@ def _shows(letter: str) -> bool:
     )
 
 
+def _is_domain(text: str) -> bool:
+    """Tell whether each label has letters, digits and hyphens, with marks on them."""
+    return all(
+        label[0].isalnum()
+        and all(
+            letter == "-" or letter.isalnum() or unicodedata.category(letter) in _MARKS
+            for letter in label
+        )
+        for label in text.split(".")
+    )
+
+
 def _octets(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
@@ -82,11 +98,14 @@ class EmailAddress(str):
         Raises:
             ValueError: it is not one; the reason is for a person and does not quote it.
         """
+        # Before it is folded: putting many marks in order takes the square of their number.
+        if len(text) > LONGEST_EMAIL:
+            raise ValueError("This email address is too long.")
         # The key is checked as well: normalising must not turn something else into an address
         # (a full-width @ becomes an @), or one address into another shape.
         for form in (text, fold(text)):
             match = _EMAIL.fullmatch(form)
-            if not match or not all(map(_shows, form)):
+            if not match or not _is_domain(match[2]) or not all(map(_shows, form)):
                 raise ValueError("Not a valid email address.")
             if _octets(match[1]) > _LONGEST_LOCAL_PART or _octets(form) > LONGEST_EMAIL:
                 raise ValueError("This email address is too long.")
@@ -110,7 +129,8 @@ class Username(str):
         Raises:
             ValueError: it is not one; the reason is for a person and does not quote it.
         """
-        normal = unicodedata.normalize("NFKC", text)
+        too_long = len(text) > LONGEST_USERNAME * _LONGEST_DECOMPOSITION  # seen without folding
+        normal = "" if too_long else unicodedata.normalize("NFKC", text)
         if not 1 <= len(normal) <= LONGEST_USERNAME:
             raise ValueError(f"Must have 1 to {LONGEST_USERNAME} characters.")
         if not (all(map(_shows, text)) and all(map(_shows, normal))):

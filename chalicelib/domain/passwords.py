@@ -5,6 +5,8 @@ from typing import Self
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 128
+_LONGEST_DECOMPOSED = 4 * LONGEST_PASSWORD
+"""No character in NFC has more than four canonical parts, so nothing longer can be a password."""
 
 
 class Password:
@@ -13,7 +15,10 @@ class Password:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self.text = unicodedata.normalize("NFC", text)
+        # Putting many marks in order takes the square of their number, so what is too long to be
+        # anybody's stays as it is.
+        normal = len(text) <= _LONGEST_DECOMPOSED
+        self.text = unicodedata.normalize("NFC", text) if normal else text
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(hidden)"

@@ -62,7 +62,7 @@ def read_public_key(name: str, value: str) -> PublicKey:
     """Read a public parameter; its name's last part is the key id.
 
     Raises:
-        KeyError, ValueError: it does not hold a key.
+        KeyError, TypeError, ValueError: it does not hold a key.
     """
     held = json.loads(value)
     return PublicKey(

@@ -43,7 +43,7 @@ class SsmKeySource:
                 for page in pages
                 for parameter in page["Parameters"]
             ]
-        except (BotoCoreError, ClientError, KeyError, ValueError) as fault:
+        except (BotoCoreError, ClientError, KeyError, TypeError, ValueError) as fault:
             raise _unavailable(fault) from fault
         return tuple(sorted(keys, key=lambda key: (key.created_at, key.key_id), reverse=True))
 

@@ -145,8 +145,10 @@ class AccountService:
             return Listing((), None)
         return Listing((first,), None)
 
-    def promote(self, email: EmailAddress) -> User:
+    def promote(self, email: EmailAddress) -> bool:
         """Make the account of an email an admin's, for the operator of the service.
+
+        Answers whether that changed anything.
 
         Raises:
             UserNotFoundError: there is no such account.
@@ -155,7 +157,9 @@ class AccountService:
         user = self._users.find_by_email(email.key)
         if user is None:
             raise UserNotFoundError
-        return user if user.admin else self._users.grant_admin(user.public_id)
+        if not user.admin:
+            self._users.grant_admin(user.public_id)
+        return not user.admin
 
 
 def _require_admin(caller: Principal) -> None:

@@ -8,7 +8,10 @@ from chalicelib.domain.times import Clock
 from chalicelib.domain.tokens import PublicKey, SigningKey
 
 FRESH = timedelta(minutes=5)
-"""How long a key set is used before it is read again: what a rotation waits for."""
+"""How long a key set is used before it is read again, here and by whoever verifies elsewhere."""
+SETTLED = 2 * FRESH
+"""How old a key must be to sign. A verifier may have read, and may keep for as long as `FRESH`, a
+document that was made from a key set as old as that."""
 PATIENCE = timedelta(seconds=30)
 """The least time between two readings, whatever key ids are asked for."""
 
@@ -69,14 +72,19 @@ class KeyRing:
         return found
 
     def signing_key(self) -> SigningKey:
-        """The key that new tokens are signed with: the newest.
+        """The key that new tokens are signed with: the newest that every verifier knows.
+
+        Where none has been published for long enough, it is the oldest: a first key signs at once.
 
         Raises:
             UnavailableError: it is not known, and cannot be read now.
         """
-        newest = self.public_keys()[0].key_id
-        if self._signing_key is None or self._signing_key.key_id != newest:
-            self._signing_key = self._source.signing_key(newest)
+        keys = self.public_keys()
+        now = self._clock()
+        settled = (key for key in keys if now - key.created_at >= SETTLED)
+        key_id = next(settled, keys[-1]).key_id
+        if self._signing_key is None or self._signing_key.key_id != key_id:
+            self._signing_key = self._source.signing_key(key_id)
         return self._signing_key
 
     def _is_older_than(self, age: timedelta) -> bool:

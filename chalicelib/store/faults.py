@@ -40,8 +40,6 @@ def translating_faults() -> Iterator[None]:
 
 
 def _code_of(fault: PynamoDBException | BotoCoreError | ClientError) -> str | None:
-    if isinstance(fault, PynamoDBException):
-        return fault.cause_response_code
-    if isinstance(fault, ClientError):
-        return fault.response["Error"].get("Code")
-    return None
+    # PynamoDB's own `cause_response_code` breaks on a timeout, whose `response` is None.
+    cause = fault.cause if isinstance(fault, PynamoDBException) else fault
+    return cause.response["Error"].get("Code") if isinstance(cause, ClientError) else None

@@ -28,6 +28,7 @@ LISTS = tuple(f"users-{number}" for number in range(4))
 """The partitions that the index is spread over. There may be more one day, never fewer."""
 
 _ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.05
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _CONFLICT = "TransactionConflict"
 
@@ -105,6 +106,8 @@ class DynamoUserStore:
             UnavailableError: nothing was written, or the answer was lost.
         """
         for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._sleep(self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             with translating_faults():
                 try:
                     with TransactWrite(connection=self._connection) as transaction:
@@ -117,7 +120,6 @@ class DynamoUserStore:
                         raise
                 else:
                     return []
-            self._sleep(self._jitter() * 0.05 * 2**attempt)
         raise UnavailableError
 
     def get(self, public_id: str) -> User | None:

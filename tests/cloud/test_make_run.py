@@ -154,6 +154,9 @@ def test_a_day_with_make_run(tmp_path: Path) -> None:
 
         promoted = make_admin(tmp_path, "Ada@Example.com")
         assert (promoted.returncode, promoted.stderr) == (0, "")
+        assert promoted.stdout == "Ada@Example.com is now an admin.\n"
+        again = make_admin(tmp_path, "ada@example.com")
+        assert again.stdout == "ada@example.com is an admin already.\n"
         users = run.ask("GET", "/user", token).json()["data"]
         assert [user["username"] for user in users] == ["ada"]
 
