@@ -42,21 +42,28 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A route as it was declared."""
+    """A route as it was declared: what its view is called with, and what it answers."""
 
     method: str
     path: str
     view: View
     answer: type[msgspec.Struct] | type[Document]
-    media_types: tuple[str, ...]
-    status: int
-    body: type[msgspec.Struct] | None
-    query: type[msgspec.Struct] | None
-    authorizer: ChaliceAuthorizer | None
-    reads_token: bool
-    errors: tuple[type[AccountsError], ...]
-    max_age: int | None
-    counts: str | None
+    status: int = 200
+    media_types: tuple[str, ...] = (_JSON,)
+    max_age: int | None = None
+    """How many seconds caches may keep the answer; not at all unless told."""
+    body: type[msgspec.Struct] | None = None
+    """What the view is called with as `body`."""
+    query: type[msgspec.Struct] | None = None
+    """What the view is called with as `query`."""
+    authorizer: ChaliceAuthorizer | None = None
+    """Who lets the caller in. The view is called with the `Principal` as `caller`."""
+    reads_token: bool = False
+    """The view reads the token itself: it is called with the header as `authorization`."""
+    errors: tuple[type[AccountsError], ...] = ()
+    """What it refuses, besides what follows from the rest."""
+    counts: str | None = None
+    """The metric that a success adds to."""
 
 
 class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
@@ -69,53 +76,18 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         self.operations: list[Operation] = []
 
     def get(self, path: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a GET, and the HEAD that answers like it; see `_declare`."""
-        return self._declare("GET", path, **declared)
+        """Declare a GET, and the HEAD that answers like it, by the fields of `Operation`."""
+        return self._declare("GET", path, declared)
 
     def post(self, path: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a POST; see `_declare`."""
-        return self._declare("POST", path, **declared)
+        """Declare a POST, by the fields of `Operation`."""
+        return self._declare("POST", path, declared)
 
     def _declare(
-        self,
-        method: str,
-        path: str,
-        *,
-        answer: type[msgspec.Struct] | type[Document],
-        media_types: tuple[str, ...] = (_JSON,),
-        status: int = 200,
-        body: type[msgspec.Struct] | None = None,
-        query: type[msgspec.Struct] | None = None,
-        authorizer: ChaliceAuthorizer | None = None,
-        reads_token: bool = False,
-        errors: tuple[type[AccountsError], ...] = (),
-        max_age: int | None = None,
-        counts: str | None = None,
+        self, method: str, path: str, declared: Mapping[str, Any]
     ) -> Callable[[View], View]:
-        """Declare a route.
-
-        The view is called with its path parameters, and with `body`, `query` and `caller` (the
-        `Principal`) where they are declared, or `authorization` (the header) for a route that
-        reads the token itself. It returns the answer, or raises one of the errors. `counts` names
-        the metric that a success adds to.
-        """
-
         def declare(view: View) -> View:
-            operation = Operation(
-                method=method,
-                path=path,
-                view=view,
-                answer=answer,
-                media_types=media_types,
-                status=status,
-                body=body,
-                query=query,
-                authorizer=authorizer,
-                reads_token=reads_token,
-                errors=errors,
-                max_age=max_age,
-                counts=counts,
-            )
+            operation = Operation(method=method, path=path, view=view, **declared)
             self._register_preflight(path)
             self.operations.append(operation)
 
@@ -126,7 +98,7 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
             self.route(
                 path,
                 methods=["GET", "HEAD"] if method == "GET" else [method],
-                authorizer=authorizer,
+                authorizer=operation.authorizer,
                 content_types=[],  # checked in api/inputs.py, which answers as the contract says
             )(respond)
             return view

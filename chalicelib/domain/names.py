@@ -117,11 +117,6 @@ class Username(str):
 
     __slots__ = ()
 
-    @property
-    def key(self) -> str:
-        """What makes it unique."""
-        return fold(self)
-
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a username: 1 to 64 visible characters after NFKC.
