@@ -1,0 +1,1 @@
+"""The API as a client sees it, with AWS played by moto."""

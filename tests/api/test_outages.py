@@ -1,0 +1,146 @@
+"""What a client is told when AWS does not answer: 503, and nothing half-done."""
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from chalicelib.container import Container, use
+from chalicelib.settings import Settings
+from tests.api.client import Client, a_registration
+from tests.api.gateway import Answer
+from tests.aws import REVOKED_TOKENS, Cloud, Wire
+from tests.fakes import FakeClock
+from tests.samples import PASSWORD
+
+LOGIN = {"email": "user-1@example.com", "password": PASSWORD}
+OUTAGES = [
+    ReadTimeoutError(endpoint_url="https://example.com"),
+    ConnectTimeoutError(endpoint_url="https://example.com"),
+    "ProvisionedThroughputExceededException",
+    "InternalServerError",
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+]
+every_outage = pytest.mark.parametrize("outage", OUTAGES, ids=str)
+
+
+def _cut(wire: Wire, prefix: str, outage: Exception | str) -> None:
+    if isinstance(outage, Exception):
+        wire.raise_for(prefix, outage)
+    else:
+        wire.refuse(prefix, outage)
+
+
+def _is_outage(answer: Answer) -> bool:
+    assert answer.status == 503
+    assert answer.json() == {
+        "status": "fail",
+        "code": "unavailable",
+        "message": "The service cannot answer now. Please try again.",
+    }
+    return answer.headers["retry-after"] == "1"
+
+
+@every_outage
+def test_every_route_that_needs_the_store_says_that_it_is_down(
+    client: Client, wire: Wire, outage: Exception | str
+) -> None:
+    token = client.register()
+    _cut(wire, "dynamodb.", outage)
+    assert _is_outage(client.post("/user", a_registration(2)))
+    assert _is_outage(client.post("/auth/login", LOGIN))
+    assert _is_outage(client.post("/auth/logout", token=token))
+    assert _is_outage(client.get("/user/me", token=token))
+    assert _is_outage(client.get("/user", token=token))
+    assert client.get("/health").status == 200
+    assert client.get("/.well-known/jwks.json").status == 200
+
+
+@every_outage
+@pytest.mark.parametrize(
+    ("target", "operation"),
+    [
+        ("/user/00000000-0000-4000-8000-000000000000", "GetItem"),
+        ("/user", "Query"),
+        ("/user?email=user-1@example.com", "GetItem"),
+    ],
+)
+def test_a_store_that_fails_after_the_authorizer_is_an_outage(
+    client: Client, wire: Wire, target: str, operation: str, outage: Exception | str
+) -> None:
+    admin = client.register_admin()
+    _cut(wire, f"dynamodb.{operation}", outage)
+    answer = client.get(target, token=admin)
+    assert _is_outage(answer)
+    assert not answer.refused_by_gateway
+
+
+def test_a_logout_that_was_not_kept_can_be_repeated(
+    client: Client, wire: Wire, cloud: Cloud
+) -> None:
+    token = client.register()
+    wire.refuse("dynamodb.PutItem", "InternalServerError")
+    assert _is_outage(client.post("/auth/logout", token=token))
+    wire.reset()
+    assert cloud.rows(REVOKED_TOKENS) == []
+    assert client.get("/user/me", token=token).status == 200
+    assert client.post("/auth/logout", token=token).status == 200
+
+
+def test_a_registration_that_fails_leaves_the_names_free(client: Client, wire: Wire) -> None:
+    wire.refuse("dynamodb.TransactWriteItems", "InternalServerError")
+    assert _is_outage(client.post("/user", a_registration()))
+    wire.reset()
+    assert client.post("/user", a_registration()).status == 201
+
+
+@pytest.mark.parametrize("outage", OUTAGES[1:3], ids=str)
+def test_without_keys_nothing_is_half_done(
+    client: Client,
+    cloud: Cloud,
+    wire: Wire,
+    stage: Settings,
+    clock: FakeClock,
+    outage: Exception | str,
+) -> None:
+    token = client.register()
+    before = cloud.rows()
+    use(Container(stage, clock))
+    _cut(wire, "ssm.", outage)
+    assert _is_outage(client.post("/user", a_registration(2)))
+    assert cloud.rows() == before
+    assert _is_outage(client.get("/user/me", token=token))
+    assert _is_outage(client.post("/auth/logout", token=token))
+    assert _is_outage(client.get("/.well-known/jwks.json"))
+    assert client.get("/health").status == 200
+
+
+def test_a_private_key_that_cannot_be_read_leaves_no_account(
+    client: Client, cloud: Cloud, wire: Wire, stage: Settings, clock: FakeClock
+) -> None:
+    use(Container(stage, clock))
+    wire.refuse("ssm.GetParameter", "AccessDeniedException")
+    assert client.get("/.well-known/jwks.json").status == 200
+    assert _is_outage(client.post("/user", a_registration()))
+    assert cloud.rows() == []
+
+
+def test_keys_that_are_known_stay_in_use_while_the_source_is_down(
+    client: Client, wire: Wire, clock: FakeClock
+) -> None:
+    client.register()
+    wire.refuse("ssm.", "InternalServerError")
+    clock.step(minutes=60)
+    token = client.post("/auth/login", LOGIN).json()["Authorization"]
+    assert client.get("/user/me", token=token).status == 200
+    assert client.get("/.well-known/jwks.json").status == 200
+
+
+def test_a_row_that_cannot_be_read_is_a_fault_and_tells_nothing(
+    client: Client, cloud: Cloud
+) -> None:
+    admin = client.register_admin()
+    public_id = client.get("/user/me", token=client.register(2)).json()["public_id"]
+    cloud.change(public_id, registered_on={"S": "yesterday"})
+    answer = client.get(f"/user/{public_id}", token=admin, faulty=True)
+    assert answer.status == 500
+    assert answer.json()["code"] == "internal_error"

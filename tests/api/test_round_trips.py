@@ -1,0 +1,136 @@
+"""How often each route asks AWS. Every round trip more is a slower answer for everybody."""
+
+import pytest
+
+from tests.api.client import Client, a_registration
+from tests.aws import Wire
+from tests.samples import PASSWORD, claims_of
+
+
+@pytest.fixture
+def token(client: Client, wire: Wire) -> str:
+    token = client.register()
+    wire.reset()
+    return token
+
+
+def _store(wire: Wire) -> list[str]:
+    assert all(operation.startswith("dynamodb.") for operation in wire.operations)
+    return [operation.removeprefix("dynamodb.") for operation in wire.operations]
+
+
+def test_registering_is_one_transaction(client: Client, wire: Wire) -> None:
+    client.post("/user", a_registration())
+    assert _store(wire) == ["TransactWriteItems"]
+
+
+def test_a_refused_registration_is_one_transaction_too(
+    client: Client, token: str, wire: Wire
+) -> None:
+    assert client.post("/user", a_registration()).status == 409
+    assert _store(wire) == ["TransactWriteItems"]
+    del token
+
+
+def test_a_registration_that_is_not_valid_asks_nobody(client: Client, wire: Wire) -> None:
+    client.post("/user", a_registration(email="nonsense"))
+    assert wire.calls == []
+
+
+def test_looking_at_oneself_is_the_authorizers_one_read(
+    client: Client, token: str, wire: Wire
+) -> None:
+    for name in ("me", claims_of(token)["sub"]):
+        wire.reset()
+        assert client.get(f"/user/{name}", token=token).status == 200
+        (call,) = wire.calls
+        assert call.operation == "dynamodb.BatchGetItem"
+        tables = call.body["RequestItems"]
+        assert tables.keys() == {"accounts-test-users", "accounts-test-revoked-tokens"}
+        assert all(table["ConsistentRead"] is True for table in tables.values())
+
+
+def test_looking_at_somebody_else_is_one_read_more(client: Client, token: str, wire: Wire) -> None:
+    other = claims_of(client.register(2))["sub"]
+    wire.reset()
+    assert client.get(f"/user/{other}", token=token).status == 200
+    assert _store(wire) == ["BatchGetItem", "GetItem"]
+
+
+def test_looking_at_what_cannot_be_a_user_is_none_more(
+    client: Client, token: str, wire: Wire
+) -> None:
+    assert client.get("/user/nobody", token=token).status == 404
+    assert _store(wire) == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"email": "user-1@example.com", "password": PASSWORD},
+        {"username": "User 1", "password": PASSWORD},
+        {"email": "user-1@example.com", "password": "wrong"},
+        {"email": "nobody@example.com", "password": PASSWORD},
+        {"username": "nobody", "password": PASSWORD},
+    ],
+    ids=str,
+)
+def test_a_login_is_two_reads_whatever_comes_of_it(
+    client: Client, token: str, wire: Wire, login: dict[str, str]
+) -> None:
+    client.post("/auth/login", login)
+    assert _store(wire) == ["GetItem", "GetItem"]
+    assert all(call.body["ConsistentRead"] for call in wire.calls)
+    del token
+
+
+def test_a_logout_is_a_read_and_a_write(client: Client, token: str, wire: Wire) -> None:
+    assert client.post("/auth/logout", token=token).status == 200
+    assert _store(wire) == ["BatchGetItem", "PutItem"]
+
+
+@pytest.mark.parametrize("header", ["", "nonsense", "Bearer a.b.c"])
+def test_a_token_that_is_none_is_refused_without_asking_anybody(
+    client: Client, wire: Wire, header: str
+) -> None:
+    client.get("/user/me", headers={"Authorization": header})
+    client.post("/auth/logout", headers={"Authorization": header})
+    assert wire.calls == []
+
+
+def test_a_list_reads_each_part_of_the_index_once(client: Client, wire: Wire) -> None:
+    admin = client.register_admin()
+    wire.reset()
+    assert client.get("/user", token=admin).status == 200
+    assert _store(wire) == ["BatchGetItem"] + ["Query"] * 4
+
+
+def test_a_list_for_somebody_else_than_an_admin_reads_nothing(
+    client: Client, token: str, wire: Wire
+) -> None:
+    for target in ("/user", "/user?email=user-1@example.com", "/user?cursor=x"):
+        wire.reset()
+        assert client.get(target, token=token).status == 403
+        assert _store(wire) == ["BatchGetItem"]
+
+
+def test_finding_a_user_is_two_reads_a_name(client: Client, wire: Wire) -> None:
+    admin = client.register_admin(1)
+    wire.reset()
+    client.get("/user?email=user-1@example.com&username=User%201", token=admin)
+    assert _store(wire) == ["BatchGetItem"] + ["GetItem"] * 4
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/health",
+        "/openapi.json",
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+    ],
+)
+def test_a_public_document_asks_nobody(client: Client, wire: Wire, target: str) -> None:
+    assert client.get(target).status == 200
+    assert wire.calls == []

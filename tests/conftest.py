@@ -1,0 +1,48 @@
+"""What all tests share: an environment that reaches nobody, a clock, and one signing key."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from chalicelib.keys.parameters import Parameter, new_signing_key
+from tests.fakes import START, FakeClock
+
+# The same examples everywhere and every time: a failure is one that anybody can repeat.
+settings.register_profile("accounts", deadline=None, derandomize=True, database=None)
+settings.load_profile("accounts")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_environment() -> Iterator[None]:
+    """No settings and no AWS account of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith(("ACCOUNTS_", "AWS_"))]:
+            if name != "ACCOUNTS_REQUIRE_BROWSER":
+                environment.delenv(name)
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+        environment.setenv("AWS_CONFIG_FILE", os.devnull)
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def key_parameters() -> tuple[Parameter, Parameter]:
+    """The session's signing key: its private parameter and its public one."""
+    return new_signing_key(START)
+
+
+@pytest.fixture(scope="session")
+def foreign_pem() -> str:
+    """A private key that is not ours."""
+    private, _ = new_signing_key(START)
+    return private.value

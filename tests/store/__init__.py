@@ -1,0 +1,1 @@
+"""The stores: the fakes and the real ones pass the same tests."""

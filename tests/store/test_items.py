@@ -1,0 +1,203 @@
+"""The rows: what the code writes and reads is what infra/data.yaml defines."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from pynamodb.connection import Connection
+from pynamodb.models import Model
+
+from chalicelib.domain.users import User
+from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem
+from chalicelib.store.standings import DynamoStandingStore
+from chalicelib.store.users import LISTS, DynamoUserStore
+from infra.stacks import DATA_TEMPLATE, TABLES
+from tests.aws import REVOKED_TOKENS, USERS, Cloud
+from tests.fakes import START, FakeClock, public_id
+from tests.samples import a_user
+
+
+def _cloudformation(text: str) -> Any:
+    """Read a template, the tags of CloudFormation taken for plain values."""
+    loader = yaml.SafeLoader(text)
+    loader.yaml_constructors = {
+        **loader.yaml_constructors,
+        "!Sub": lambda _, node: node.value,
+        "!Ref": lambda _, node: node.value,
+    }
+    return loader.get_data()
+
+
+TEMPLATE: dict[str, Any] = _cloudformation(DATA_TEMPLATE.read_text(encoding="utf-8"))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+MODELS: dict[str, list[type[Model]]] = {
+    "UsersTable": [UserItem, MarkerItem],
+    "RevokedTokensTable": [RevokedTokenItem],
+}
+every_table = pytest.mark.parametrize("resource", RESOURCES)
+INDEX: dict[str, Any] = RESOURCES["UsersTable"]["Properties"]["GlobalSecondaryIndexes"][0]
+
+
+def test_the_template_holds_the_tables_and_nothing_else() -> None:
+    assert {resource["Type"] for resource in RESOURCES.values()} == {"AWS::DynamoDB::Table"}
+    assert set(RESOURCES) == set(MODELS) == set(TABLES)
+
+
+@every_table
+def test_a_tables_data_outlives_its_stack(resource: str) -> None:
+    table = RESOURCES[resource]
+    assert table["DeletionPolicy"] == "Retain"
+    assert table["UpdateReplacePolicy"] == "Retain"
+
+
+@every_table
+def test_a_table_is_protected_and_encrypted(resource: str) -> None:
+    properties = RESOURCES[resource]["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+
+@every_table
+def test_a_tables_name_carries_the_stage(resource: str) -> None:
+    name = RESOURCES[resource]["Properties"]["TableName"]
+    assert name == f"accounts-${{Stage}}-{TABLES[resource]}"
+
+
+@every_table
+def test_a_tables_key_is_the_models(resource: str) -> None:
+    properties = RESOURCES[resource]["Properties"]
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in properties["AttributeDefinitions"]
+    }
+    (key,) = properties["KeySchema"]
+    assert key["KeyType"] == "HASH"
+    for model in MODELS[resource]:
+        attribute = model.get_attributes()[key["AttributeName"]]
+        assert attribute.is_hash_key
+        assert attribute.attr_type == types[attribute.attr_name]
+
+
+def test_revoked_tokens_go_away_by_themselves_and_users_do_not() -> None:
+    revoked = RESOURCES["RevokedTokensTable"]["Properties"]
+    assert revoked["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert RevokedTokenItem.expires_at.attr_name == "expires_at"
+    assert RevokedTokenItem.expires_at.attr_type == "N"
+    assert "TimeToLiveSpecification" not in RESOURCES["UsersTable"]["Properties"]
+
+
+def test_the_index_is_the_models() -> None:
+    assert INDEX["IndexName"] == UserItem.newest_first.Meta.index_name
+    assert [(key["AttributeName"], key["KeyType"]) for key in INDEX["KeySchema"]] == [
+        ("listed_in", "HASH"),
+        ("listed_at", "RANGE"),
+    ]
+
+
+def test_the_index_holds_all_that_a_list_shows_and_no_hash() -> None:
+    projected = set(INDEX["Projection"]["NonKeyAttributes"])
+    assert INDEX["Projection"]["ProjectionType"] == "INCLUDE"
+    assert "password_hash" not in projected
+    shown = {name for name in User.__dataclass_fields__ if name != "password_hash"}
+    assert shown <= projected
+    assert projected <= set(UserItem.get_attributes())
+
+
+def test_a_listed_user_is_the_user_without_the_hash(cloud: Cloud, connection: Connection) -> None:
+    user = a_user(metadata={"a": 1}, email_verified=True, token_version=4)
+    DynamoUserStore(connection).add(user, "a hash")
+    listed = [row for name in LISTS for row in UserItem.newest_first.query(name, page_size=5)]
+    (row,) = listed
+    assert row.password_hash is None
+    assert row.public_id == public_id(1)
+    del cloud
+
+
+def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
+    DynamoUserStore(connection).add(a_user(), "a hash")
+    rows = {row["pk"]["S"]: row for row in cloud.rows()}
+    assert rows.keys() == {
+        f"user#{public_id(1)}",
+        "email#user-1@example.com",
+        "username#user 1",
+    }
+    for pk, row in rows.items():
+        assert ("listed_in" in row) == pk.startswith("user#")
+        if not pk.startswith("user#"):
+            assert row == {"pk": {"S": pk}, "public_id": {"S": public_id(1)}}
+
+
+def test_users_are_spread_over_all_lists(cloud: Cloud, connection: Connection) -> None:
+    users = DynamoUserStore(connection)
+    for number in range(40):
+        users.add(a_user(number), "a hash")
+    lists = [row["listed_in"]["S"] for row in cloud.rows() if "listed_in" in row]
+    assert set(lists) == set(LISTS)
+    assert max(map(lists.count, LISTS)) < 20
+
+
+NEWER_ATTRIBUTES = ("token_version", "admin", "disabled", "email_verified", "metadata")
+
+
+@pytest.mark.parametrize("name", NEWER_ATTRIBUTES)
+def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
+    cloud: Cloud, connection: Connection, clock: FakeClock, name: str
+) -> None:
+    users = DynamoUserStore(connection)
+    users.add(a_user(), "a hash")
+    cloud.change(public_id(1), **{name: None})
+    assert users.get(public_id(1)) == a_user()
+    assert users.page(10, None).users == (a_user(),)
+    assert users.find_by_email("user-1@example.com") == a_user()
+    found = users.credentials_by_username("user 1")
+    assert found is not None
+    assert found.password_hash == "a hash"
+    standing = DynamoStandingStore(connection, clock).standing(public_id(1), "a-jti")
+    assert standing.user == a_user()
+    assert users.grant_admin(public_id(1)) == a_user(admin=True)
+
+
+def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
+    cloud: Cloud, connection: Connection
+) -> None:
+    users = DynamoUserStore(connection)
+    users.add(a_user(), "a hash")
+    cloud.change(public_id(1), from_the_future={"S": "precious"})
+    users.grant_admin(public_id(1))
+    users.replace_password_hash(public_id(1), "a hash", "a better hash")
+    (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
+    assert row["from_the_future"] == {"S": "precious"}
+    assert users.get(public_id(1)) == a_user(admin=True)
+
+
+def test_a_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) -> None:
+    # Rows like this one are in tables already: whatever changes here must still read them.
+    DynamoUserStore(connection).add(
+        a_user(registered_on=datetime(2026, 1, 2, 3, 4, 5, 6, UTC), metadata={"a": "ö"}), "a hash"
+    )
+    (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
+    listed_in = row.pop("listed_in")
+    assert listed_in["S"] in LISTS
+    assert row == {
+        "pk": {"S": "user#00000000-0000-4000-8000-000000000001"},
+        "public_id": {"S": "00000000-0000-4000-8000-000000000001"},
+        "email": {"S": "user-1@example.com"},
+        "username": {"S": "User 1"},
+        "password_hash": {"S": "a hash"},
+        "registered_on": {"S": "2026-01-02T03:04:05.000006+0000"},
+        "token_version": {"N": "1"},
+        "admin": {"BOOL": False},
+        "disabled": {"BOOL": False},
+        "email_verified": {"BOOL": False},
+        "metadata": {"S": '{"a": "\\u00f6"}'},
+        "listed_at": {"S": "2026-01-02T03:04:05.000006Z#00000000-0000-4000-8000-000000000001"},
+    }
+
+
+def test_the_stages_tables_are_the_ones_that_are_used(cloud: Cloud, connection: Connection) -> None:
+    DynamoUserStore(connection).add(a_user(registered_on=START), "a hash")
+    assert len(cloud.rows(USERS)) == 3
+    assert cloud.rows(REVOKED_TOKENS) == []

@@ -1,0 +1,177 @@
+"""The fake key source and Parameter Store keep one contract."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import botocore.exceptions
+import pytest
+
+from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.tokens import PublicKey
+from chalicelib.keys.parameters import Parameter, new_signing_key, read_public_key, thumbprint
+from chalicelib.keys.source import SsmKeySource
+from chalicelib.services.keyring import KeySource
+from tests.aws import Cloud, Wire
+from tests.fakes import START, FakeKeySource
+
+Put = Callable[[Parameter], None]
+
+
+@pytest.fixture(scope="module")
+def ssm_keys() -> SsmKeySource:
+    """One for all tests: its client takes longer to make than a test to run."""
+    return SsmKeySource("/accounts/test")
+
+
+@pytest.fixture(params=["fake", "real"])
+def source_and_put(
+    request: pytest.FixtureRequest, key_parameters: tuple[Parameter, Parameter]
+) -> Iterator[tuple[KeySource, Put]]:
+    """A key set that holds the session's key, and how to add to it."""
+    if request.param == "fake":
+        fake = FakeKeySource()
+        for parameter in key_parameters:
+            fake.put(parameter)
+        yield fake, fake.put
+        return
+    cloud: Cloud = request.getfixturevalue("cloud")
+    added: list[Parameter] = []
+
+    def put(parameter: Parameter) -> None:
+        added.append(parameter)
+        cloud.put(parameter)
+
+    yield request.getfixturevalue("ssm_keys"), put
+    for parameter in added:
+        cloud.ssm.delete_parameter(Name=f"/accounts/test/{parameter.name}")
+
+
+def _public(key_id: str, created_at: datetime) -> Parameter:
+    held = {"kty": "RSA", "n": "n", "e": "AQAB", "created_at": created_at.isoformat()}
+    return Parameter(f"public-keys/{key_id}", json.dumps(held), secret=False)
+
+
+def test_a_published_key_is_read_back(
+    source_and_put: tuple[KeySource, Put], key_parameters: tuple[Parameter, Parameter]
+) -> None:
+    source, _ = source_and_put
+    private, public = key_parameters
+    (key,) = source.public_keys()
+    held = json.loads(public.value)
+    key_id = public.name.rpartition("/")[2]
+    assert key == PublicKey(key_id, START, held["n"], held["e"])
+    signing_key = source.signing_key(key.key_id)
+    assert signing_key.key_id == key.key_id
+    assert signing_key.private_pem == private.value
+
+
+def test_keys_are_read_newest_first_however_many_there_are(
+    source_and_put: tuple[KeySource, Put],
+) -> None:
+    source, put = source_and_put
+    for number in range(13):  # Parameter Store gives ten at a time
+        put(_public(f"key-{number:02}", START + timedelta(days=number * 7 % 13 + 1)))
+    found = source.public_keys()
+    assert len(found) == 14
+    assert [key.created_at for key in found] == sorted(
+        (key.created_at for key in found), reverse=True
+    )
+
+
+def test_keys_of_the_same_moment_have_one_order(source_and_put: tuple[KeySource, Put]) -> None:
+    source, put = source_and_put
+    for key_id in ("b", "c", "a"):
+        put(_public(key_id, START + timedelta(days=1)))
+    assert [key.key_id for key in source.public_keys()][:3] == ["c", "b", "a"]
+
+
+def test_a_key_that_cannot_sign_is_unavailable(source_and_put: tuple[KeySource, Put]) -> None:
+    source, put = source_and_put
+    put(_public("published-only", START))
+    with pytest.raises(UnavailableError):
+        source.signing_key("published-only")
+
+
+def test_a_stage_without_keys_has_none(cloud: Cloud) -> None:
+    assert SsmKeySource("/accounts/another").public_keys() == ()
+    del cloud
+
+
+@pytest.mark.parametrize(
+    "value", ["", "{", "[]", "{}", '{"n": "n", "e": "AQAB", "created_at": "yesterday"}', "null"]
+)
+def test_a_parameter_that_is_not_a_key_is_an_outage(
+    cloud: Cloud, ssm_keys: SsmKeySource, value: str
+) -> None:
+    cloud.put(Parameter("public-keys/broken", value or " ", secret=False))
+    try:
+        with pytest.raises(UnavailableError):
+            ssm_keys.public_keys()
+    finally:
+        cloud.withdraw("broken")
+
+
+def test_reading_the_public_keys_decrypts_nothing(
+    cloud: Cloud, wire: Wire, ssm_keys: SsmKeySource
+) -> None:
+    (key,) = ssm_keys.public_keys()
+    ssm_keys.signing_key(key.key_id)
+    public, private = wire.calls
+    assert public.operation == "ssm.GetParametersByPath"
+    assert public.body["Path"] == "/accounts/test/public-keys"
+    assert not public.body.get("WithDecryption")
+    assert private.operation == "ssm.GetParameter"
+    assert private.body["Name"] == f"/accounts/test/private-keys/{key.key_id}"
+    assert private.body["WithDecryption"] is True
+    del cloud
+
+
+def test_keys_that_cannot_be_read_are_an_outage(
+    cloud: Cloud, wire: Wire, ssm_keys: SsmKeySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.refuse("ssm.", "AccessDeniedException")
+    with pytest.raises(UnavailableError):
+        ssm_keys.public_keys()
+    wire.reset()
+    timeout = botocore.exceptions.ReadTimeoutError(endpoint_url="https://secret.example")
+    wire.raise_for("ssm.", timeout)
+    with pytest.raises(UnavailableError):
+        ssm_keys.signing_key("any")
+    assert "AccessDenied" in caplog.text
+    assert "ReadTimeoutError" in caplog.text
+    assert "secret" not in caplog.text
+    assert "quote" not in caplog.text
+    del cloud
+
+
+def test_a_key_is_named_by_its_thumbprint(key_parameters: tuple[Parameter, Parameter]) -> None:
+    private, public = key_parameters
+    key_id = thumbprint(json.loads(public.value))
+    assert public.name == f"public-keys/{key_id}"
+    assert private.name == f"private-keys/{key_id}"
+    assert (private.secret, public.secret) == (True, False)
+    assert read_public_key(f"/accounts/test/{public.name}", public.value).key_id == key_id
+
+
+def test_a_thumbprint_is_that_of_rfc_7638() -> None:
+    modulus = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc"
+        "_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQ"
+        "R0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bF"
+        "TWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+    )
+    jwk = {"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}
+    assert thumbprint(jwk) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+def test_every_new_key_is_another(key_parameters: tuple[Parameter, Parameter]) -> None:
+    assert new_signing_key(START)[0].name != key_parameters[0].name
+
+
+def test_a_parameter_fits_the_store_and_prints_no_secret(
+    key_parameters: tuple[Parameter, Parameter],
+) -> None:
+    for parameter in key_parameters:
+        assert len(parameter.value) <= 4_096
+        assert "PRIVATE" not in repr(parameter)

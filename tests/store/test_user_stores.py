@@ -1,0 +1,306 @@
+"""The fake and the real store keep one contract: chalicelib.services says what it is."""
+
+from datetime import timedelta
+from typing import Protocol
+
+import pytest
+from pynamodb.connection import Connection
+
+from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
+from chalicelib.domain.users import Credentials, User
+from chalicelib.services.accounts import UserStore
+from chalicelib.services.sessions import CredentialStore
+from chalicelib.store.users import DynamoUserStore
+from tests.fakes import START, FakeUserStore, public_id
+from tests.samples import a_user
+
+
+class Users(UserStore, CredentialStore, Protocol):
+    def remove(self, user: User) -> None: ...
+
+
+@pytest.fixture(params=["fake", "real"])
+def users(request: pytest.FixtureRequest) -> Users:
+    if request.param == "fake":
+        return FakeUserStore()
+    request.getfixturevalue("cloud")
+    connection: Connection = request.getfixturevalue("connection")
+    return DynamoUserStore(connection)
+
+
+def _walk(users: Users, limit: int) -> list[list[str]]:
+    """All pages, as public ids."""
+    pages = []
+    position = None
+    while True:
+        page = users.page(limit, position)
+        pages.append([user.public_id for user in page.users])
+        position = page.next_position
+        if position is None:
+            return pages
+
+
+# Adding
+
+
+def test_a_user_is_read_back_as_added(users: Users) -> None:
+    user = a_user(
+        email="Zoë@Example.com",
+        username="Zoë 🦊",
+        registered_on=START + timedelta(microseconds=123_456),
+        token_version=7,
+        admin=True,
+        disabled=True,
+        email_verified=True,
+        metadata={"ключ": [1, 2.5, None, {"a": ""}], "empty": {}},
+    )
+    users.add(user, "a hash")
+    assert users.get(user.public_id) == user
+    assert users.find_by_email("zoë@example.com") == user
+    assert users.find_by_username("zoë 🦊") == user
+    assert users.credentials_by_email("zoë@example.com") == Credentials(user, "a hash")
+    assert users.credentials_by_username("zoë 🦊") == Credentials(user, "a hash")
+
+
+def test_a_user_is_added_with_only_what_they_must_have(users: Users) -> None:
+    users.add(a_user(), "a hash")
+    assert users.get(public_id(1)) == a_user()
+
+
+@pytest.mark.parametrize(
+    "email", ["User-1@Example.com", "USER-1@EXAMPLE.COM", "user-1@example.com"]
+)
+def test_add_refuses_an_email_in_use(users: Users, email: str) -> None:
+    users.add(a_user(1), "a hash")
+    with pytest.raises(EmailTakenError):
+        users.add(a_user(2, email=email), "a hash")
+
+
+@pytest.mark.parametrize(
+    "username", ["User 1", "uSER 1", "\uff55\uff53\uff45\uff52 \uff11", "User\xa01"]
+)
+def test_add_refuses_a_username_in_use(users: Users, username: str) -> None:
+    users.add(a_user(1), "a hash")
+    with pytest.raises(UsernameTakenError):
+        users.add(a_user(2, username=username), "a hash")
+
+
+def test_of_two_names_in_use_the_email_is_named(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    users.add(a_user(2), "a hash")
+    for email, username in (("user-1@example.com", "User 1"), ("user-1@example.com", "User 2")):
+        with pytest.raises(EmailTakenError):
+            users.add(a_user(3, email=email, username=username), "a hash")
+
+
+@pytest.mark.parametrize(
+    "names", [{"email": "user-1@example.com"}, {"username": "User 1"}], ids=["email", "username"]
+)
+def test_a_refused_user_leaves_nothing_behind(users: Users, names: dict[str, str]) -> None:
+    users.add(a_user(1), "a hash")
+    refused = a_user(2, **names)
+    with pytest.raises((EmailTakenError, UsernameTakenError)):
+        users.add(refused, "a hash")
+    assert users.get(refused.public_id) is None
+    assert _walk(users, 10) == [[public_id(1)]]
+    users.add(a_user(2), "a hash")
+    assert users.find_by_email("user-2@example.com") == a_user(2)
+    assert users.find_by_username("user 2") == a_user(2)
+
+
+def test_an_email_and_a_username_of_the_same_text_do_not_meet(users: Users) -> None:
+    users.add(a_user(1, email="a@example.com", username="b@example.com"), "a hash")
+    users.add(a_user(2, email="b@example.com", username="a@example.com"), "a hash")
+    assert users.find_by_email("a@example.com") == users.get(public_id(1))
+    assert users.find_by_username("a@example.com") == users.get(public_id(2))
+
+
+# Finding
+
+
+def test_nobody_is_found(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    assert users.get(public_id(2)) is None
+    assert users.find_by_email("user-2@example.com") is None
+    assert users.find_by_username("user 2") is None
+    assert users.credentials_by_email("user-2@example.com") is None
+    assert users.credentials_by_username("user 2") is None
+
+
+@pytest.mark.parametrize(
+    "key", ["", "nobody", "user#nobody", "email#user-1@example.com", public_id(1), "#", "\x00"]
+)
+def test_no_key_leads_to_anything_but_a_name(users: Users, key: str) -> None:
+    users.add(a_user(1), "a hash")
+    if key not in ("", public_id(1)):
+        assert users.get(key) is None
+    assert users.find_by_email(key) is None
+    assert users.find_by_username(key) is None
+    assert users.credentials_by_email(key) is None
+
+
+def test_a_marker_is_not_a_user(users: Users) -> None:
+    users.add(a_user(1, username="x"), "a hash")
+    for key in ("x", "username#x", "user-1@example.com"):
+        assert users.get(key) is None
+
+
+# Removing
+
+
+def test_a_removed_user_is_gone_and_their_names_are_free(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    users.add(a_user(2), "a hash")
+    users.remove(a_user(1))
+    assert users.get(public_id(1)) is None
+    assert users.find_by_email("user-1@example.com") is None
+    assert users.find_by_username("user 1") is None
+    assert _walk(users, 10) == [[public_id(2)]]
+    again = a_user(3, email="USER-1@example.com", username="USER 1")
+    users.add(again, "a hash")
+    assert users.find_by_email("user-1@example.com") == again
+
+
+def test_removing_nobody_is_refused(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    with pytest.raises(UserNotFoundError):
+        users.remove(a_user(2))
+    assert users.get(public_id(1)) == a_user(1)
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        {"email": "old@example.com"},
+        {"email": "USER-1@example.com"},
+        {"username": "old"},
+        {"username": "USER 1"},
+    ],
+    ids=str,
+)
+def test_a_user_who_has_other_names_by_now_is_not_removed(
+    users: Users, stale: dict[str, str]
+) -> None:
+    users.add(a_user(1), "a hash")
+    with pytest.raises(UserNotFoundError):
+        users.remove(a_user(1, **stale))
+    assert users.get(public_id(1)) == a_user(1)
+    assert users.find_by_email("user-1@example.com") == a_user(1)
+    assert users.find_by_username("user 1") == a_user(1)
+
+
+def test_a_user_is_removed_once(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    users.remove(a_user(1))
+    with pytest.raises(UserNotFoundError):
+        users.remove(a_user(1))
+
+
+# Changing
+
+
+def test_a_hash_is_replaced_by_whoever_knows_the_present_one(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    users.replace_password_hash(public_id(1), "a hash", "a better hash")
+    assert users.credentials_by_email("user-1@example.com") == Credentials(
+        a_user(1), "a better hash"
+    )
+
+
+def test_a_hash_that_has_changed_meanwhile_is_left_alone(users: Users) -> None:
+    users.add(a_user(1), "a hash")
+    users.replace_password_hash(public_id(1), "another hash", "a better hash")
+    assert users.credentials_by_email("user-1@example.com") == Credentials(a_user(1), "a hash")
+
+
+def test_replacing_the_hash_of_nobody_makes_nobody(users: Users) -> None:
+    users.replace_password_hash(public_id(1), "a hash", "a better hash")
+    assert users.get(public_id(1)) is None
+    assert _walk(users, 10) == [[]]
+
+
+def test_an_admin_is_made_and_the_rest_stays(users: Users) -> None:
+    user = a_user(1, metadata={"a": 1}, token_version=3)
+    users.add(user, "a hash")
+    granted = users.grant_admin(public_id(1))
+    assert granted.admin
+    assert granted == users.get(public_id(1))
+    assert granted == a_user(1, metadata={"a": 1}, token_version=3, admin=True)
+    assert users.credentials_by_email("user-1@example.com") == Credentials(granted, "a hash")
+    assert users.grant_admin(public_id(1)) == granted
+
+
+def test_nobody_is_not_made_an_admin(users: Users) -> None:
+    with pytest.raises(UserNotFoundError):
+        users.grant_admin(public_id(1))
+    assert users.get(public_id(1)) is None
+
+
+# Listing
+
+
+def _add(users: Users, numbers: range, *, same_time: bool = False) -> list[str]:
+    """Add users, one a second; their public ids, newest first."""
+    for number in numbers:
+        at = START if same_time else START + timedelta(seconds=number)
+        users.add(a_user(number, registered_on=at), "a hash")
+    return [public_id(number) for number in reversed(numbers)]
+
+
+def test_an_empty_list_is_one_empty_page(users: Users) -> None:
+    assert _walk(users, 10) == [[]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 11, 12, 13, 100])
+def test_users_are_listed_newest_first_whatever_the_page(users: Users, limit: int) -> None:
+    newest_first = _add(users, range(12))
+    pages = _walk(users, limit)
+    assert [user for page in pages for user in page] == newest_first
+    assert all(len(page) == limit for page in pages[:-1])
+    assert 1 <= len(pages[-1]) <= limit
+
+
+@pytest.mark.parametrize("count", [1, 3, 6])
+def test_a_page_that_holds_all_there_is_is_the_last(users: Users, count: int) -> None:
+    _add(users, range(count))
+    page = users.page(count, None)
+    assert len(page.users) == count
+    assert page.next_position is None
+
+
+@pytest.mark.parametrize("limit", [1, 3, 9, 10])
+def test_users_of_the_same_moment_are_listed_once_each(users: Users, limit: int) -> None:
+    expected = _add(users, range(10), same_time=True)
+    assert [user for page in _walk(users, limit) for user in page] == expected
+
+
+def test_a_microsecond_orders_users(users: Users) -> None:
+    for number, microseconds in ((1, 5), (2, 100), (3, 0), (4, 99)):
+        at = START + timedelta(microseconds=microseconds)
+        users.add(a_user(number, registered_on=at), "a hash")
+    assert _walk(users, 10) == [[public_id(number) for number in (2, 4, 1, 3)]]
+
+
+def test_pages_neither_repeat_nor_miss_anybody_while_users_come_and_go(users: Users) -> None:
+    before = _add(users, range(12))
+    first = users.page(4, None)
+    # The last one shown leaves, two who are still to come leave, and two are new.
+    for number in (8, 7, 2):
+        users.remove(a_user(number))
+    users.add(a_user(20, registered_on=START + timedelta(minutes=1)), "a hash")
+    users.add(a_user(21, registered_on=START + timedelta(minutes=2)), "a hash")
+    seen = [user.public_id for user in first.users]
+    position = first.next_position
+    while position is not None:
+        page = users.page(4, position)
+        seen += [user.public_id for user in page.users]
+        position = page.next_position
+    assert seen == [user for user in before if user not in (public_id(7), public_id(2))]
+
+
+def test_a_list_shows_everything_about_a_user(users: Users) -> None:
+    user = a_user(
+        token_version=3, admin=True, disabled=True, email_verified=True, metadata={"a": [1]}
+    )
+    users.add(user, "a hash")
+    assert users.page(10, None).users == (user,)

@@ -1,0 +1,83 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.principals import Principal
+from chalicelib.domain.tokens import AccessClaims
+from tests.samples import a_caller, a_user
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9), st.lists, max_leaves=5
+)
+
+
+def _asked_by(principal: Principal) -> Principal:
+    """What arrives behind API Gateway, which hands strings on and adds some of its own."""
+    context = json.loads(json.dumps(principal.to_context()))
+    return Principal.from_context({**context, "principalId": "x", "integrationLatency": "12"})
+
+
+@given(
+    username=st.text(),
+    metadata=st.dictionaries(st.text(max_size=9), _json, max_size=4),
+    admin=st.booleans(),
+    token_version=st.integers(min_value=1),
+    registered_on=st.datetimes(timezones=st.just(UTC)),
+)
+def test_a_principal_survives_the_way_through_api_gateway(
+    username: str,
+    metadata: dict[str, object],
+    admin: bool,  # noqa: FBT001 - from hypothesis
+    token_version: int,
+    registered_on: datetime,
+) -> None:
+    user = a_user(
+        username=username,
+        metadata=metadata,
+        admin=admin,
+        token_version=token_version,
+        registered_on=registered_on,
+    )
+    principal = Principal(user, "a-token-id", 1_800_000_000)
+    assert _asked_by(principal) == principal
+
+
+def test_the_context_holds_strings_of_ascii_and_nothing_else() -> None:
+    user = a_user(username="Zoë 🦊\n\x00", metadata={"ключ": ["значение", "\u2028"]}, disabled=True)
+    for name, value in a_caller(user).to_context().items():
+        assert type(value) is str
+        assert name.isascii()
+        assert value.isascii()
+        assert value.isprintable()
+
+
+def test_every_fact_about_the_user_is_handed_on() -> None:
+    user = a_user(admin=True, disabled=True, email_verified=True, token_version=7)
+    assert _asked_by(a_caller(user)).user == user
+    assert _asked_by(a_caller(replace(user, admin=False))).user.admin is False
+
+
+@pytest.mark.parametrize("name", a_caller().to_context())
+def test_a_context_that_lacks_a_fact_is_not_read(name: str) -> None:
+    context = a_caller().to_context()
+    del context[name]
+    with pytest.raises(KeyError):
+        Principal.from_context(context)
+
+
+def test_a_context_that_is_not_the_authorizers_is_not_read() -> None:
+    context = {**a_caller().to_context(), "admin": "True"}
+    with pytest.raises(ValueError, match="Expecting value"):
+        Principal.from_context(context)
+
+
+def test_a_principal_is_the_owner_of_the_token() -> None:
+    claims = AccessClaims(
+        token_id="a-jti", public_id="p", token_version=1, issued_at=1, expires_at=901
+    )
+    principal = Principal.of(a_user(), claims)
+    assert principal == Principal(a_user(), "a-jti", 901)

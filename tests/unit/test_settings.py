@@ -1,0 +1,190 @@
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.settings import Settings, SettingsError, load
+
+SECRET = "n0t-in-any-message-0123456789abcdef"
+PROD = {
+    "ACCOUNTS_STAGE": "prod",
+    "ACCOUNTS_ISSUER": "https://accounts.example.com/api",
+    "ACCOUNTS_CURSOR_SECRET": SECRET,
+}
+
+
+def _faults(environment: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as refusal:
+        load(environment)
+    return str(refusal.value).split("; ")
+
+
+@pytest.mark.parametrize("stage", ["dev", "test"])
+def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
+    assert load({"ACCOUNTS_STAGE": stage}) == Settings(
+        stage=stage,
+        issuer="http://127.0.0.1:8000",
+        audience="accounts",
+        client_id="accounts",
+        access_token_seconds=900,
+        bcrypt_cost=12,
+        cursor_secret="development-only-cursor-secret",
+        cors_origins=("*",),
+    )
+
+
+def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
+    assert load(PROD) == Settings(
+        stage="prod",
+        issuer="https://accounts.example.com/api",
+        audience="accounts",
+        client_id="accounts",
+        access_token_seconds=900,
+        bcrypt_cost=12,
+        cursor_secret=SECRET,
+        cors_origins=(),
+    )
+
+
+def test_everything_can_be_set() -> None:
+    loaded = load(
+        PROD
+        | {
+            "ACCOUNTS_AUDIENCE": "shop",
+            "ACCOUNTS_CLIENT_ID": "web",
+            "ACCOUNTS_ACCESS_TOKEN_SECONDS": "60",
+            "ACCOUNTS_BCRYPT_COST": "13",
+            "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
+        }
+    )
+    assert (loaded.audience, loaded.client_id) == ("shop", "web")
+    assert (loaded.access_token_seconds, loaded.bcrypt_cost) == (60, 13)
+    assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
+
+
+def test_the_names_of_a_stage_carry_it() -> None:
+    loaded = load(PROD)
+    assert loaded.users_table == "accounts-prod-users"
+    assert loaded.revoked_tokens_table == "accounts-prod-revoked-tokens"
+    assert loaded.keys_path == "/accounts/prod"
+
+
+def test_an_issuer_does_not_end_in_a_slash() -> None:
+    assert load(PROD | {"ACCOUNTS_ISSUER": "https://a.example/"}).issuer == "https://a.example"
+
+
+@pytest.mark.parametrize("stage", ["dev", "test"])
+def test_a_local_stage_may_be_told_to_allow_no_origin(stage: str) -> None:
+    assert load({"ACCOUNTS_STAGE": stage, "ACCOUNTS_CORS_ORIGINS": ""}).cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    "stage", ["", " ", "Prod", "1prod", "-prod", "prod_1", "a" * 17, "prod\n", "p/../d"]
+)
+def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
+    assert _faults(PROD | {"ACCOUNTS_STAGE": stage})[0].startswith("ACCOUNTS_STAGE is")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ISSUER", ""),
+        ("ISSUER", "accounts.example.com"),
+        ("ISSUER", "ftp://accounts.example.com"),
+        ("ISSUER", "https://accounts.example.com?a=b"),
+        ("ISSUER", "https://accounts.example.com/#a"),
+        ("ISSUER", "https://accounts example.com"),
+        ("ISSUER", "https://"),
+        ("ISSUER", "http://localhost"),
+        ("ISSUER", "https://localhost:8000"),
+        ("ISSUER", "http://127.0.0.1:8000"),
+        ("ISSUER", "http://127.9.9.9/api"),
+        ("ISSUER", "http://[::1]:8000/"),
+        ("AUDIENCE", " x"),
+        ("AUDIENCE", "\n"),
+        ("CLIENT_ID", " x"),
+        ("CURSOR_SECRET", ""),
+        ("CURSOR_SECRET", "development-only-cursor-secret"),
+        ("CURSOR_SECRET", "x" * 31),
+        ("ACCESS_TOKEN_SECONDS", "0"),
+        ("ACCESS_TOKEN_SECONDS", "86401"),
+        ("ACCESS_TOKEN_SECONDS", "-1"),
+        ("ACCESS_TOKEN_SECONDS", "9e2"),
+        ("ACCESS_TOKEN_SECONDS", "15m"),
+        ("ACCESS_TOKEN_SECONDS", "\u0669\u0660"),
+        ("ACCESS_TOKEN_SECONDS", "9" * 5_000),
+        ("BCRYPT_COST", "11"),
+        ("BCRYPT_COST", "4"),
+        ("BCRYPT_COST", "17"),
+        ("BCRYPT_COST", "x"),
+        ("CORS_ORIGINS", "*,https://a.example"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example https://b.example"),
+        ("CORS_ORIGINS", "null"),
+    ],
+)
+def test_a_stage_on_aws_refuses_a_value_that_is_wrong_or_for_development(
+    name: str, value: str
+) -> None:
+    faults = _faults(PROD | {f"ACCOUNTS_{name}": value})
+    assert len(faults) == 1
+    assert faults[0].startswith(f"ACCOUNTS_{name} is ")
+
+
+@pytest.mark.parametrize(("stage", "least"), [("test", 4), ("dev", 12), ("prod", 12)])
+def test_only_tests_hash_cheaply(stage: str, least: int) -> None:
+    environment = PROD | {"ACCOUNTS_STAGE": stage}
+    assert load(environment | {"ACCOUNTS_BCRYPT_COST": str(least)}).bcrypt_cost == least
+    assert _faults(environment | {"ACCOUNTS_BCRYPT_COST": str(least - 1)})
+
+
+def test_all_faults_are_named_at_once() -> None:
+    faults = _faults(
+        {
+            "ACCOUNTS_STAGE": "prod",
+            "ACCOUNTS_BCRYPT_COST": "4",
+            "ACCOUNTS_ACCESS_TOKEN_SECONDS": "0",
+            "ACCOUNTS_CORS_ORIGINS": "x",
+            "ACCOUNTS_AUDIENCE": " ",
+        }
+    )
+    named = {fault.split()[0] for fault in faults}
+    assert named == {
+        "ACCOUNTS_ISSUER",
+        "ACCOUNTS_CURSOR_SECRET",
+        "ACCOUNTS_BCRYPT_COST",
+        "ACCOUNTS_ACCESS_TOKEN_SECONDS",
+        "ACCOUNTS_CORS_ORIGINS",
+        "ACCOUNTS_AUDIENCE",
+    }
+
+
+def test_an_empty_environment_is_told_what_it_lacks() -> None:
+    assert [fault.split()[0] for fault in _faults({})] == [
+        "ACCOUNTS_STAGE",
+        "ACCOUNTS_ISSUER",
+        "ACCOUNTS_CURSOR_SECRET",
+    ]
+
+
+@pytest.mark.parametrize("secret", ["sh0rt-s3cret", "\ns3cret", " s3cret"])
+def test_no_fault_quotes_a_secret(secret: str) -> None:
+    faults = _faults(PROD | {"ACCOUNTS_CURSOR_SECRET": secret, "ACCOUNTS_BCRYPT_COST": "x"})
+    assert len(faults) >= 2
+    assert "s3cret" not in " ".join(faults)
+
+
+def test_settings_cannot_be_changed() -> None:
+    loaded: Any = load(PROD)
+    with pytest.raises(AttributeError):
+        loaded.stage = "dev"
+
+
+def test_the_environment_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCOUNTS_STAGE", "dev")
+    assert load().stage == "dev"
+
+
+def test_local_stages_are_two() -> None:
+    assert {"dev", "test"} == settings.LOCAL_STAGES
