@@ -49,7 +49,7 @@ def fold(text: str) -> str:
     """The key under which a name is unique: NFKC, case-folded.
 
     Folding can undo the normal form and normalising can bring back a capital, so both are done
-    twice; a third time changes nothing (Unicode Standard, section 3.13, definition D147).
+    twice, as compatibility caseless matching asks (Unicode Standard, section 3.13, D146).
     """
     for _ in range(2):
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -132,11 +132,11 @@ def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
 
 def test_users_are_spread_over_all_lists(cloud: Cloud, connection: Connection) -> None:
     users = DynamoUserStore(connection)
-    for number in range(40):
+    for number in range(24):
         users.add(a_user(number), "a hash")
     lists = [row["listed_in"]["S"] for row in cloud.rows() if "listed_in" in row]
     assert set(lists) == set(LISTS)
-    assert max(map(lists.count, LISTS)) < 20
+    assert max(map(lists.count, LISTS)) < 12
 
 
 NEWER_ATTRIBUTES = ("token_version", "admin", "disabled", "email_verified", "metadata")

@@ -251,7 +251,7 @@ def test_an_empty_list_is_one_empty_page(users: Users) -> None:
     assert _walk(users, 10) == [[]]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 5, 11, 12, 13, 100])
+@pytest.mark.parametrize("limit", [1, 5, 12, 13])
 def test_users_are_listed_newest_first_whatever_the_page(users: Users, limit: int) -> None:
     newest_first = _add(users, range(12))
     pages = _walk(users, limit)
@@ -268,7 +268,7 @@ def test_a_page_that_holds_all_there_is_is_the_last(users: Users, count: int) ->
     assert page.next_position is None
 
 
-@pytest.mark.parametrize("limit", [1, 3, 9, 10])
+@pytest.mark.parametrize("limit", [3, 9])
 def test_users_of_the_same_moment_are_listed_once_each(users: Users, limit: int) -> None:
     expected = _add(users, range(10), same_time=True)
     assert [user for page in _walk(users, limit) for user in page] == expected
