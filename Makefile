@@ -27,8 +27,8 @@ help: ## List the commands
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
 	@exec $(BIN)/python -m infra.local.run --attached --port "$(PORT)"
 
-admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com)
-	@exec $(BIN)/python -m infra.admin "$$EMAIL"
+admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com, STAGE=prod if not here)
+	@exec $(BIN)/python -m infra.admin "$$EMAIL" "$$STAGE"
 
 test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term

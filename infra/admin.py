@@ -1,10 +1,12 @@
 """`make admin EMAIL=…`: make an account an admin's, opening it first if there is none.
 
-It works on the local cloud, through the API's own services. With `make run` it shares the cloud
-that runs; otherwise it starts one on the same state, and stops it afterwards.
+It works through the API's own services, on the local cloud unless `STAGE=…` names a deployed
+stage. With `make run` it shares the cloud that runs; otherwise it starts one on the same state,
+and stops it afterwards.
 """
 
 import getpass
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,8 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username
 from chalicelib.domain.passwords import NewPassword
+from infra.deployment.errors import DeploymentError
+from infra.local.children import CHECKOUT
 from infra.local.cloud import LocalCloud, LocalError, home, running_endpoint
 from infra.local.stages import enter_stage, prepare_stage
 
@@ -36,10 +40,11 @@ class _RefusedError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make an admin; the exit status."""
+    """Make an admin of an address, on a deployed stage or (if it is empty) locally; the status."""
+    address, stage = arguments
     try:
-        print(_make_admin(" ".join(arguments)))
-    except (_RefusedError, LocalError, settings.SettingsError) as error:
+        print(_make_admin(address, stage))
+    except (_RefusedError, DeploymentError, LocalError, settings.SettingsError) as error:
         print(f"accounts: {error}", file=sys.stderr)
         return 1
     except AccountsError as error:
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _make_admin(address: str) -> str:
+def _make_admin(address: str, stage: str) -> str:
     """Promote an account, or open one and promote that; what to say about it."""
     if not address:
         raise _RefusedError("whose account? make admin EMAIL=you@example.com")
@@ -59,7 +64,7 @@ def _make_admin(address: str) -> str:
         email = EmailAddress.parse(address)
     except ValueError as error:
         raise _RefusedError(f"EMAIL: {error}") from error
-    with _local_accounts() as accounts:
+    with _deployed_accounts(stage) if stage else _local_accounts() as accounts:
         try:
             promoted = accounts.promote(email)
         except UserNotFoundError:
@@ -75,19 +80,39 @@ def _local_accounts() -> "Iterator[AccountService]":
     endpoint = running_endpoint(folder)
     if endpoint is not None:
         enter_stage(endpoint)
-        yield _accounts()
+        yield _accounts(settings.load())
         return
     with LocalCloud(folder) as cloud:
         enter_stage(cloud.endpoint)
         prepare_stage(cloud, settings.load().stage)
-        yield _accounts()
+        yield _accounts(settings.load())
 
 
-def _accounts() -> "AccountService":
+@contextmanager
+def _deployed_accounts(name: str) -> "Iterator[AccountService]":
+    """A deployed stage's accounts, with the rights of whoever runs this."""
+    # Only this needs boto3, which takes its time.
+    from infra.deployment.aws import open_account, plain_faults  # noqa: PLC0415
+    from infra.deployment.stages import read_stage, settings_of  # noqa: PLC0415
+
+    stage = settings_of(read_stage(CHECKOUT, name))
+    account = open_account()
+    with plain_faults():
+        try:
+            account.dynamodb.describe_table(TableName=stage.users_table)
+        except account.dynamodb.exceptions.ResourceNotFoundException as error:
+            raise DeploymentError(
+                f"stage {name} has no tables in {account.region}: make deploy STAGE={name}"
+            ) from error
+    os.environ["AWS_DEFAULT_REGION"] = account.region  # botocore reads no other
+    yield _accounts(stage)
+
+
+def _accounts(stage: settings.Settings) -> "AccountService":
     # The container makes its client from the environment, which has only just been set.
     from chalicelib.container import Container  # noqa: PLC0415
 
-    return Container(settings.load()).accounts
+    return Container(stage).accounts
 
 
 def _ask_password(email: EmailAddress) -> NewPassword:

@@ -171,7 +171,8 @@ class _DataStack:
                 ):
                     raise StackError(
                         f"{self._name}: this would remove or replace"
-                        f" {resource.get('LogicalResourceId')}: see change set {change_set}"
+                        f" {resource.get('LogicalResourceId')}: leave it in infra/data.yaml as it"
+                        f" is, and add another table beside it (change set {change_set})"
                     )
 
     def _execute(self, change_set: str, kind: "ChangeSetTypeType") -> None:

@@ -340,7 +340,7 @@ def test_an_admin_that_cannot_be_is_one_line(
 def test_a_password_is_asked_for_without_echo(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     asking = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "infra.admin", ADA["email"]],
+        [sys.executable, "-m", "infra.admin", ADA["email"], ""],
         cwd=CHECKOUT,
         env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(tmp_path / "local")},
         stdin=theirs,

@@ -1,0 +1,162 @@
+"""A visit to the deployed API, through its public URL, as its first client.
+
+It says nothing of load or of corners: it finds out whether all the parts have met. The gateway
+routes, the package starts, the functions may do what they need, the keys sign and verify, the
+tables are there, the authorizer lets in and refuses.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from chalicelib.domain.errors import AccountsError, UserNotFoundError
+from chalicelib.domain.names import EmailAddress
+from chalicelib.store.items import MarkerItem, UserItem, bind
+from chalicelib.store.users import DynamoUserStore
+from infra.deployment.errors import DeploymentError
+from infra.deployment.stages import Stage
+
+_SETTLING_SECONDS = 60.0
+_PAUSE_SECONDS = 1.0
+_ANSWER_SECONDS = 35
+_SNIPPET = 200
+
+
+class PublicApi:
+    """The API at its URL or, on an endpoint of one's own, at that endpoint under its name."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._base, self._headers = url, {}
+        if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+            parts = urlsplit(url)
+            self._base = endpoint.rstrip("/") + parts.path
+            api_id, _, _ = parts.netloc.partition(".")
+            host = f"{api_id}.execute-api.localhost:{urlsplit(endpoint).port}"
+            self._headers = {"Host": host}
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        token: str | None = None,
+    ) -> requests.Response:
+        """Send a request.
+
+        Raises:
+            DeploymentError: nobody answers.
+        """
+        headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+        try:
+            return requests.request(
+                method, self._base + path, json=json, headers=headers, timeout=_ANSWER_SECONDS
+            )
+        except requests.RequestException as error:
+            raise DeploymentError(
+                f"{method} {self.url}{path}: nobody answers ({type(error).__name__})"
+            ) from error
+
+
+def smoke_test(stage: Stage, url: str, version: str, say: Callable[[str], None]) -> None:
+    """Visit the API, and leave nothing behind.
+
+    Raises:
+        DeploymentError: it does not do what it should; the message says what it did.
+    """
+    api = PublicApi(url)
+    _wait_for_health(api, stage, version)
+    say("GET /health: this version")
+    name = f"smoke-{secrets.token_hex(8)}"
+    email, password = f"{name}@accounts.invalid", secrets.token_urlsafe(24)
+    try:
+        _visit(api, email, name, password, say)
+    finally:
+        _clean_up(stage, email)
+    say("the account is removed again")
+
+
+def _wait_for_health(api: PublicApi, stage: Stage, version: str) -> None:
+    """Wait until the new version answers: a change needs some seconds to be everywhere."""
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    expected = {"status": "ok", "stage": stage.name, "version": version}
+    while True:
+        answer = api.call("GET", "/health")
+        if answer.status_code == HTTPStatus.OK and _json(answer) == expected:
+            return
+        if time.monotonic() > deadline:
+            raise DeploymentError(_told("GET /health", answer, f"200 {expected}"))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _visit(
+    api: PublicApi, email: str, username: str, password: str, say: Callable[[str], None]
+) -> None:
+    registration = {"email": email, "username": username, "password": password}
+    answer = api.call("POST", "/user", json=registration)
+    _expect(answer, HTTPStatus.CREATED, "POST /user")
+    say("POST /user: registered")
+    answer = api.call("POST", "/auth/login", json={"email": email, "password": password})
+    token = _expect(answer, HTTPStatus.OK, "POST /auth/login")["Authorization"]
+    say("POST /auth/login: logged in")
+    answer = api.call("GET", "/user/me", token=token)
+    if _expect(answer, HTTPStatus.OK, "GET /user/me").get("email") != email:
+        raise DeploymentError("GET /user/me: it is somebody else's account")
+    say("GET /user/me: let in")
+    _expect(api.call("GET", "/user/me"), HTTPStatus.UNAUTHORIZED, "GET /user/me without a token")
+    _expect(api.call("POST", "/auth/logout", token=token), HTTPStatus.OK, "POST /auth/logout")
+    say("POST /auth/logout: logged out")
+    answer = api.call("GET", "/user/me", token=token)
+    refusal = _expect(answer, HTTPStatus.UNAUTHORIZED, "GET /user/me after the logout")
+    if refusal.get("status") != "fail" or "X-Request-Id" not in answer.headers:
+        raise DeploymentError(
+            _told("GET /user/me after the logout", answer, "a refusal in the contract's shape")
+        )
+    say("GET /user/me: refused after the logout")
+
+
+def _expect(answer: requests.Response, status: HTTPStatus, request: str) -> dict[str, Any]:
+    if answer.status_code != status:
+        raise DeploymentError(_told(request, answer, str(status.value)))
+    body = _json(answer)
+    if not isinstance(body, dict):
+        raise DeploymentError(_told(request, answer, "a JSON object"))
+    return body
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except requests.JSONDecodeError:
+        return None
+
+
+def _told(request: str, answer: requests.Response, expected: str) -> str:
+    # Only refusals are quoted: a success may hold a token.
+    body = " ".join(answer.text.split())[:_SNIPPET] if not answer.ok else "a success"
+    return f"{request}: {answer.status_code} ({body}), where {expected} was expected"
+
+
+def _clean_up(stage: Stage, email: str) -> None:
+    """Remove the account, if it came to be, with this command's own rights.
+
+    Raises:
+        DeploymentError: it could not be removed.
+    """
+    users = f"{stage.resource_prefix}-users"
+    store = DynamoUserStore(bind({UserItem: users, MarkerItem: users}))
+    try:
+        user = store.find_by_email(EmailAddress.parse(email).key)
+        if user is not None:
+            store.remove(user)
+    except UserNotFoundError:
+        return
+    except AccountsError as error:
+        raise DeploymentError(f"the account {email} could not be removed again: {error}") from error

@@ -1,0 +1,96 @@
+"""`make status STAGE=…`: what is deployed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from chalicelib import __version__
+from chalicelib.keys.parameters import PUBLIC_KEYS, read_public_key
+from infra.deployment.apis import api_exists, api_url
+from infra.deployment.aws import AwsAccount, open_account, plain_faults
+from infra.deployment.errors import DeploymentError
+from infra.deployment.regions import refuse_second_region
+from infra.deployment.smoke import PublicApi
+from infra.deployment.stages import Stage
+from infra.deployment.states import api_id_of, load_state
+from infra.stacks import TABLES
+
+
+def show_status(stage: Stage) -> None:
+    """Print what is deployed, changing nothing.
+
+    Raises:
+        DeploymentError: AWS does not say.
+    """
+    with plain_faults():
+        account = open_account()
+        refuse_second_region(account, stage)
+        print(f"Stage     {stage.name} of account {account.id}, in {account.region}")
+        for kind, lines in (
+            ("API", _api(account, stage)),
+            ("Functions", _functions(account, stage)),
+            ("Tables", _tables(account, stage)),
+            ("Keys", _keys(account, stage)),
+        ):
+            for line in lines:
+                print(f"{kind:9} {line}")
+                kind = ""  # noqa: PLW2901 - once for each group
+
+
+def _api(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    api_id = api_id_of(load_state(account, stage))
+    if api_id is None:
+        yield f"none: make deploy STAGE={stage.name}"
+        return
+    url = api_url(account, stage, api_id)
+    if not api_exists(account, api_id):
+        yield f"{url} was deleted by hand: make deploy STAGE={stage.name} NEW_URL=yes"
+        return
+    yield url
+    try:
+        answer = PublicApi(url).call("GET", "/health")
+        version = answer.json()["version"] if answer.ok else f"none: {answer.status_code}"
+    except (DeploymentError, ValueError, KeyError) as error:
+        version = f"none: {error}"
+    yield f"version {version} (this checkout: {__version__})"
+
+
+def _functions(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    for function in stage.functions:
+        name = stage.function_name(function)
+        try:
+            found = account.functions.get_function_configuration(FunctionName=name)
+        except account.functions.exceptions.ResourceNotFoundException:
+            yield f"{name}: none"
+            continue
+        architecture = found.get("Architectures", ["x86_64"])[0]
+        yield (
+            f"{name}: {found['Runtime']} on {architecture}, {found['MemorySize']} MB,"
+            f" deployed {found['LastModified']}"
+        )
+
+
+def _tables(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    for suffix in TABLES.values():
+        name = f"{stage.resource_prefix}-{suffix}"
+        try:
+            table = account.dynamodb.describe_table(TableName=name)["Table"]
+        except account.dynamodb.exceptions.ResourceNotFoundException:
+            yield f"{name}: none"
+            continue
+        protected = "protected" if table.get("DeletionProtectionEnabled") else "NOT PROTECTED"
+        yield f"{name}: {table['TableStatus']}, some {table['ItemCount']:,} items, {protected}"
+
+
+def _keys(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    path = f"/{stage.app_name}/{stage.name}/{PUBLIC_KEYS}"
+    keys = [
+        read_public_key(parameter["Name"], parameter["Value"])
+        for page in account.ssm.get_paginator("get_parameters_by_path").paginate(Path=path)
+        for parameter in page["Parameters"]
+    ]
+    if not keys:
+        yield "none"
+    now = datetime.now(UTC)
+    for key in sorted(keys, key=lambda key: key.created_at, reverse=True):
+        days = (now - key.created_at) // timedelta(days=1)
+        yield f"{key.key_id}: {days} days old, made {key.created_at:%Y-%m-%d}"

@@ -1,0 +1,238 @@
+"""What each function may do is what it does: .chalice/policy-*.json, held to every operation.
+
+Every operation of the API is visited, and each call to AWS on the way is put down to the function
+that made it. A call without a grant would be refused on AWS; a grant without a call is too much.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import app
+from chalicelib.container import Container, use
+from chalicelib.settings import Settings
+from infra.deployment.packages import BOTOCORE_SERVICES
+from infra.deployment.policies import fill_in, policy_file
+from tests.api.client import Client, a_registration
+from tests.api.gateway import Gateway
+from tests.aws import STAGE, Call, Wire
+from tests.fakes import FakeClock
+from tests.samples import PASSWORD
+
+_CHALICE = Path(__file__).parents[2] / ".chalice"
+_FUNCTIONS = ("api_handler", "authorize")
+_PLACE = "us-east-1:123456789012"
+_NAMES = {"Partition": "aws", "Region": "us-east-1", "Account": "123456789012", "Stage": STAGE}
+_BY_LAMBDA_ITSELF = {"logs:CreateLogStream", "logs:PutLogEvents"}
+"""Lambda writes what a function prints, with the function's role."""
+
+Grant = tuple[str, str]
+"""An action, and the resource that it is for."""
+
+
+def _granted(function: str) -> Iterator[Grant]:
+    policy = fill_in((_CHALICE / policy_file(function)).read_text("utf-8"), _NAMES)
+    for statement in policy["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"]):
+            for resource in _listed(statement["Resource"]):
+                yield action, resource
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _covers(grant: Grant, needed: Grant) -> bool:
+    """As IAM matches: an action in full, a resource with its wildcards."""
+    pattern = re.escape(grant[1]).replace(r"\*", ".*").replace(r"\?", ".")
+    return grant[0] == needed[0] and re.fullmatch(pattern, needed[1]) is not None
+
+
+def _needed(call: Call) -> Iterator[Grant]:
+    """What a call needs: IAM asks for the parts of a transaction, and for each table of a batch."""
+    service, _, operation = call.operation.partition(".")
+    if service == "ssm":
+        name = call.body.get("Path") or call.body["Name"]
+        yield f"ssm:{operation}", f"arn:aws:ssm:{_PLACE}:parameter{name}"
+        return
+    assert service == "dynamodb", call.operation
+    match operation:
+        case "BatchGetItem" | "BatchWriteItem":
+            for table in call.body["RequestItems"]:
+                yield f"dynamodb:{operation}", _table(table)
+        case "TransactWriteItems" | "TransactGetItems":
+            for item in call.body["TransactItems"]:
+                ((part, fields),) = item.items()
+                yield f"dynamodb:{part}Item", _table(fields["TableName"])
+        case _:
+            index = call.body.get("IndexName")
+            table = _table(call.body["TableName"])
+            yield f"dynamodb:{operation}", f"{table}/index/{index}" if index else table
+
+
+def _table(name: str) -> str:
+    return f"arn:aws:dynamodb:{_PLACE}:table/{name}"
+
+
+class _Account:
+    """The two functions, each in a process of its own, and what each asked of AWS."""
+
+    def __init__(self, stage: Settings, clock: FakeClock, wire: Wire) -> None:
+        self._clock = clock
+        self._wire = wire
+        self._asks = Gateway._ask  # noqa: SLF001 - between the two functions
+        self.calls: dict[str, list[Call]] = {function: [] for function in _FUNCTIONS}
+        self.start_anew(stage)
+
+    def start_anew(self, stage: Settings) -> None:
+        """New processes, which have read nothing yet."""
+        self._processes = {function: Container(stage, self._clock) for function in _FUNCTIONS}
+        use(self._processes["api_handler"])
+
+    def ask(self, gateway: Gateway, *request: Any) -> dict[str, str]:
+        """The authorizer's turn."""
+        self._put_down("api_handler")
+        use(self._processes["authorize"])
+        try:
+            return self._asks(gateway, *request)
+        finally:
+            self._put_down("authorize")
+            use(self._processes["api_handler"])
+
+    def finish(self) -> dict[str, set[Grant]]:
+        self._put_down("api_handler")
+        return {
+            function: {grant for call in calls for grant in _needed(call)}
+            for function, calls in self.calls.items()
+        }
+
+    def _put_down(self, function: str) -> None:
+        self.calls[function] += self._wire.calls
+        self._wire.calls.clear()
+
+
+def _log_in(client: Client) -> str:
+    answer = client.post("/auth/login", {"email": "user-1@example.com", "password": PASSWORD})
+    return str(answer.json()["Authorization"])
+
+
+# Each operation, with what makes it do all that it ever asks of AWS.
+VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
+    ("POST", "/user"): lambda client, _: client.post("/user", a_registration(2)),
+    ("GET", "/user"): lambda client, token: [
+        client.get(f"/user{query}", token=token)
+        for query in ("?limit=1", "?email=user-1@example.com", "?username=User%201")
+    ],
+    ("GET", "/user/{public_id}"): lambda client, token: [
+        client.get(f"/user/{public_id}", token=token)
+        for public_id in ("me", "00000000-0000-4000-8000-000000000000")
+    ],
+    ("POST", "/auth/login"): lambda client, _: [
+        client.post("/auth/login", {**name, "password": PASSWORD})
+        for name in ({"email": "user-1@example.com"}, {"username": "User 1"})
+    ],
+    ("POST", "/auth/logout"): lambda client, _: client.post("/auth/logout", token=_log_in(client)),
+    ("GET", "/"): lambda client, _: client.get("/"),
+    ("GET", "/docs/{name}"): lambda client, _: client.get("/docs/page.js"),
+    ("GET", "/openapi.json"): lambda client, _: client.get("/openapi.json"),
+    ("GET", "/.well-known/jwks.json"): lambda client, _: client.get("/.well-known/jwks.json"),
+    ("GET", "/.well-known/openid-configuration"): lambda client, _: client.get(
+        "/.well-known/openid-configuration"
+    ),
+    ("GET", "/health"): lambda client, _: client.get("/health"),
+}
+
+
+@pytest.fixture
+def needed(
+    client: Client,
+    stage: Settings,
+    clock: FakeClock,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, set[Grant]]:
+    """What each function needs, all operations visited."""
+    token = client.register_admin(1)
+    wire.reset()
+    account = _Account(stage, clock, wire)
+
+    def ask(gateway: Gateway, *request: Any) -> dict[str, str]:
+        return account.ask(gateway, *request)
+
+    monkeypatch.setattr(Gateway, "_ask", ask)
+    for visit in VISITS.values():
+        # A first visit, by processes that have read no keys yet.
+        account.start_anew(stage)
+        visit(client, token)
+    # A stronger hash, and every login writes it anew.
+    account.start_anew(dataclasses.replace(stage, bcrypt_cost=stage.bcrypt_cost + 1))
+    _log_in(client)
+    return account.finish()
+
+
+def test_every_operation_is_visited() -> None:
+    operations = {
+        (method, path)
+        for path, methods in app.routes.items()
+        for method in methods
+        if method not in {"HEAD", "OPTIONS"}  # the first does as GET does, the second asks nobody
+    }
+    assert operations == VISITS.keys()
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_a_function_may_do_all_that_it_does(needed: dict[str, set[Grant]], function: str) -> None:
+    granted = list(_granted(function))
+    refused = {call for call in needed[function] if not any(_covers(g, call) for g in granted)}
+    assert not refused
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_a_function_may_do_nothing_that_it_does_not(
+    needed: dict[str, set[Grant]], function: str
+) -> None:
+    unused = {
+        grant
+        for grant in _granted(function)
+        if grant[0] not in _BY_LAMBDA_ITSELF
+        and not any(_covers(grant, call) for call in needed[function])
+    }
+    assert not unused
+
+
+def test_the_authorizer_reads_two_tables_and_the_public_keys_and_nothing_else() -> None:
+    users, revoked = _table(f"accounts-{STAGE}-users"), _table(f"accounts-{STAGE}-revoked-tokens")
+    assert {grant for grant in _granted("authorize") if grant[0] not in _BY_LAMBDA_ITSELF} == {
+        ("dynamodb:BatchGetItem", users),
+        ("dynamodb:BatchGetItem", revoked),
+        (
+            "ssm:GetParametersByPath",
+            f"arn:aws:ssm:{_PLACE}:parameter/accounts/{STAGE}/public-keys*",
+        ),
+    }
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_nobody_may_scan_or_do_anything_to_everything(function: str) -> None:
+    for action, resource in _granted(function):
+        assert "*" not in action
+        assert action not in {"dynamodb:Scan", "dynamodb:PartiQLSelect"}
+        assert resource.startswith("arn:")
+        assert STAGE in resource
+        # A wildcard stands at the end, for the keys and log streams that are yet to be made.
+        assert "*" not in resource[:-1]
+        assert _is_of(("/private-keys/*", "/public-keys*", ":log-stream:*"), resource)
+
+
+def _is_of(wildcards: Iterable[str], resource: str) -> bool:
+    return not resource.endswith("*") or resource.endswith(tuple(wildcards))
+
+
+def test_the_package_knows_every_service_that_is_granted() -> None:
+    services = {action.partition(":")[0] for name in _FUNCTIONS for action, _ in _granted(name)}
+    assert services - {"logs"} == BOTOCORE_SERVICES

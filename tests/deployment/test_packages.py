@@ -1,0 +1,177 @@
+import base64
+import hashlib
+import platform
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra.deployment.errors import DeploymentError
+from infra.deployment.packages import build_package
+
+HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+ELSEWHERE = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
+MACHINES = {"x86_64": 62, "arm64": 183}
+
+
+class Checkout:
+    """A small service, and an index of its own with the packages that it needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "checkout"
+        self.index = folder / "index"
+        self.index.mkdir()
+        (self.path / "chalicelib").mkdir(parents=True)
+        (self.path / "chalicelib" / "__init__.py").write_text("import json\n")
+        (self.path / "app.py").write_text("import botocore\nimport chalicelib\n")
+        self.require(self.wheel("botocore", {"botocore/data/dynamodb/x.json": b"{}"}))
+
+    def wheel(self, name: str, files: dict[str, bytes], tag: str = "py3-none-any") -> Path:
+        path = self.index / f"{name}-1.0-{tag}.whl"
+        about = f"{name}-1.0.dist-info"
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        kind = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n"
+        contents = {
+            f"{name}/__init__.py": b"",
+            **files,
+            f"{about}/METADATA": metadata.encode(),
+            f"{about}/WHEEL": kind.encode(),
+        }
+        with zipfile.ZipFile(path, "w") as archive:
+            for file_name, content in contents.items():
+                archive.writestr(file_name, content)
+            record = "".join(f"{file_name},,\n" for file_name in contents)
+            archive.writestr(f"{about}/RECORD", f"{record}{about}/RECORD,,\n")
+        return path
+
+    def require(self, *wheels: Path) -> None:
+        lines = (
+            f"{wheel.name.split('-')[0]}==1.0"
+            f" --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+            for wheel in wheels
+        )
+        (self.path / "requirements.txt").write_text("".join(lines))
+
+    def build(self, architecture: str = HERE) -> zipfile.ZipFile:
+        target = self.path / "build" / "package.zip"
+        build_package(self.path, architecture, target)
+        return zipfile.ZipFile(target)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    checkout = Checkout(tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(checkout.index))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return checkout
+
+
+def library(architecture: str) -> bytes:
+    """The beginning of a shared library: as much of it as tells its machine."""
+    return (
+        b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0" + MACHINES[architecture].to_bytes(2, "little")
+    )
+
+
+def test_the_package_is_the_same_whenever_and_wherever_it_is_built(checkout: Checkout) -> None:
+    target = checkout.path / "build" / "package.zip"
+    checkout.build()
+    first = target.read_bytes()
+    (checkout.path / "app.py").touch()
+    (checkout.path / "app.py").chmod(0o600)
+    checkout.build()
+    assert target.read_bytes() == first
+
+
+def test_the_package_holds_what_starts_and_nothing_that_lies_beside_it(checkout: Checkout) -> None:
+    (checkout.path / ".env").write_text("SECRET=1")
+    (checkout.path / "chalicelib" / ".secret").write_text("1")
+    (checkout.path / "chalicelib" / "__pycache__").mkdir()
+    (checkout.path / "chalicelib" / "__pycache__" / "stale.pyc").write_bytes(b"")
+    with checkout.build() as package:
+        names = set(package.namelist())
+        assert {"app.py", "chalice/app.py", "chalicelib/__init__.py"} <= names
+        assert not {name for name in names if "secret" in name or ".env" in name or "stale" in name}
+        assert any(name.startswith("__pycache__/app.cpython-") for name in names)
+        assert {(entry.external_attr >> 16, entry.date_time[0]) for entry in package.filelist} == {
+            (0o100644, 1980)
+        }
+
+
+def test_services_that_are_not_called_are_left_out(checkout: Checkout) -> None:
+    data = {"botocore/data/dynamodb/x.json": b"{}", "botocore/data/ec2/x.json": b"{}"}
+    checkout.require(checkout.wheel("botocore", data))
+    with checkout.build() as package:
+        assert "botocore/data/dynamodb/x.json" in package.namelist()
+        assert "botocore/data/ec2/x.json" not in package.namelist()
+
+
+def test_a_stale_package_of_chalices_is_not_taken(checkout: Checkout) -> None:
+    stale = checkout.path / ".chalice" / "deployments"
+    stale.mkdir(parents=True)
+    for name in ("x.zip", "package.zip"):
+        (stale / name).write_bytes(base64.b64decode("UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="))
+    with checkout.build() as package:
+        assert "app.py" in package.namelist()
+
+
+def test_a_missing_module_is_an_error(checkout: Checkout) -> None:
+    (checkout.path / "chalicelib" / "late.py").write_text("def f():\n    import stripe.errors\n")
+    with pytest.raises(DeploymentError, match=r"the package lacks stripe: put it into requirement"):
+        checkout.build()
+
+
+def test_a_dependency_without_a_wheel_for_lambda_is_an_error(checkout: Checkout) -> None:
+    # Chalice says "Could not install dependencies", and goes on without it.
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    newer = checkout.wheel("newer", {}, f"py3-none-manylinux_2_27_{platform.machine()}")
+    checkout.require(botocore, newer)
+    with pytest.raises(
+        DeploymentError, match=r"could not install dependencies: newer==1\.0 has no"
+    ):
+        checkout.build()
+
+
+def test_a_dependency_that_is_not_to_be_had_is_an_error(checkout: Checkout) -> None:
+    with (checkout.path / "requirements.txt").open("a") as requirements:
+        requirements.write(f"absent==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(DeploymentError) as refusal:
+        checkout.build()
+    assert str(refusal.value).startswith("the dependencies could not be downloaded: ")
+    assert "absent" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_an_error(checkout: Checkout) -> None:
+    checkout.wheel("botocore", {"botocore/data/dynamodb/x.json": b'{"tampered": true}'})
+    with pytest.raises(DeploymentError, match=r"the dependencies could not be downloaded"):
+        checkout.build()
+
+
+def test_a_wheel_for_the_other_architecture_that_is_not_the_locked_one_is_an_error(
+    checkout: Checkout,
+) -> None:
+    # Chalice asks for these by name and version alone.
+    machine = {"arm64": "aarch64"}.get(ELSEWHERE, ELSEWHERE)
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    here = checkout.wheel("native", {}, f"py3-none-manylinux_2_17_{platform.machine()}")
+    checkout.wheel("native", {}, f"py3-none-manylinux_2_17_{machine}")
+    checkout.require(botocore, here)
+    with pytest.raises(DeploymentError, match=r"could not install dependencies: native==1\.0"):
+        checkout.build(ELSEWHERE)
+
+
+def test_a_library_for_the_other_architecture_is_an_error(checkout: Checkout) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    native = checkout.wheel("native", {"native/fast.so": library(ELSEWHERE)})
+    checkout.require(botocore, native)
+    with pytest.raises(DeploymentError, match=rf"is for {HERE}, and native/fast\.so is not"):
+        checkout.build()
+
+
+def test_a_file_that_does_not_compile_is_an_error(checkout: Checkout) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    checkout.require(botocore, checkout.wheel("odd", {"odd/bad.py": b"def :\n"}))
+    with pytest.raises(DeploymentError, match=r"the package does not compile"):
+        checkout.build()
