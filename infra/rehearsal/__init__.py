@@ -1,0 +1,1 @@
+"""The real deployment, rehearsed on one's own machine: see docs/deploying.md."""
