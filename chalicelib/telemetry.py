@@ -80,6 +80,9 @@ class JsonFormatter(logging.Formatter):
         """Write a record's own line, or any other entry in the same form."""
         line = getattr(record, "line", None) or {"message": record.getMessage()}
         entry = {"level": record.levelname, "logger": record.name, **line}
+        # Lambda's own handler knows the invocation, by which the access log is joined to the rest.
+        if invocation := getattr(record, "aws_request_id", None):
+            entry["lambda_request_id"] = invocation
         if record.exc_info and record.exc_info[0]:
             entry["exception"] = record.exc_info[0].__name__
             entry["stack"] = [

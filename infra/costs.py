@@ -26,24 +26,33 @@ PRICES: Mapping[str, tuple[float, str]] = {
 
 API_MEMORY_GB = 1_769 / 1_024
 AUTHORIZER_MEMORY_GB = 512 / 1_024
-LOG_LINE_GB = 700 / 1_024**3
-"""A request's line, metrics included, and what Lambda adds to it."""
+LAMBDA_OCTETS = 360
+"""What Lambda adds to an invocation's log: START, END and REPORT, and its id in our line."""
+ACCESS_OCTETS = 590
+"""A line of API Gateway's access log (infra/deployment/gateways.py)."""
+_GB = 1_024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one request uses, warm. Milliseconds are billed time, by function."""
+    """What one request uses, warm.
+
+    Milliseconds are billed time, by function. The octets are those of the functions' own log lines,
+    metrics included.
+    """
 
     name: str
     api_ms: float
     authorizer_ms: float
     read_units: float
     write_units: float
+    log_octets: int
 
     def cost(self) -> dict[str, float]:
         """The dollars of one request, by service."""
         price = {name: dollars for name, (dollars, _) in PRICES.items()}
         invocations = 1 + (1 if self.authorizer_ms else 0)
+        logged_gb = (self.log_octets + invocations * LAMBDA_OCTETS + ACCESS_OCTETS) / _GB
         gb_seconds = (
             self.api_ms * API_MEMORY_GB + self.authorizer_ms * AUTHORIZER_MEMORY_GB
         ) / 1_000
@@ -53,17 +62,28 @@ class Operation:
             + gb_seconds * price["Lambda, arm64, a GB-second"],
             "DynamoDB": self.read_units * price["DynamoDB, on demand, a read unit"]
             + self.write_units * price["DynamoDB, on demand, a write unit"],
-            "Logs": invocations * LOG_LINE_GB * price["CloudWatch Logs, a GB taken in"],
+            "Logs": logged_gb * price["CloudWatch Logs, a GB taken in"],
         }
 
 
 # A bcrypt hash at cost 12 takes a quarter of a second on one vCPU; a DynamoDB call about 5 ms. A
-# registration writes three rows in a transaction, two units each, and one row of the index.
+# consistent read of up to 4 KB is one read unit, also if nothing is there. A registration writes
+# three rows in a transaction, two units each, and one row of the index; no row reaches 1 KB, as
+# long as nobody has much metadata.
 OPERATIONS = (
-    Operation("a login", api_ms=265, authorizer_ms=0, read_units=2, write_units=0),
-    Operation("a registration", api_ms=265, authorizer_ms=0, read_units=0, write_units=7),
-    Operation("an authorized request", api_ms=5, authorizer_ms=10, read_units=2, write_units=0),
-    Operation("a logout", api_ms=15, authorizer_ms=0, read_units=2, write_units=1),
+    Operation("a login", api_ms=265, authorizer_ms=0, read_units=2, write_units=0, log_octets=550),
+    Operation(
+        "a registration", api_ms=265, authorizer_ms=0, read_units=0, write_units=7, log_octets=550
+    ),
+    Operation(
+        "an authorized request",
+        api_ms=5,
+        authorizer_ms=10,
+        read_units=2,
+        write_units=0,
+        log_octets=700,
+    ),
+    Operation("a logout", api_ms=15, authorizer_ms=0, read_units=2, write_units=1, log_octets=550),
 )
 
 

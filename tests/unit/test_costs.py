@@ -66,5 +66,6 @@ def test_lambdas_own_lines_have_about_the_octets_that_are_paid_for() -> None:
         f"END RequestId: {A_UUID}\n",
         f"REPORT RequestId: {A_UUID}\tDuration: 265.12 ms\tBilled Duration: 266 ms\t",
         "Memory Size: 1769 MB\tMax Memory Used: 112 MB\t\n",
+        f'"lambda_request_id": "{A_UUID}", ',
     )
     assert sum(map(len, lines)) == pytest.approx(costs.LAMBDA_OCTETS, rel=0.15)

@@ -103,6 +103,12 @@ def test_what_is_noted_outside_a_request_goes_nowhere(written: StringIO) -> None
     assert written.getvalue() == ""
 
 
+def test_a_line_names_the_invocation_where_lambda_tells_it() -> None:
+    record = logging.makeLogRecord({"msg": "hello", "aws_request_id": "an-invocation"})
+    entry = json.loads(telemetry.JsonFormatter().format(record))
+    assert entry["lambda_request_id"] == "an-invocation"
+
+
 def divulge() -> None:
     raise ValueError("hunter2")
 
