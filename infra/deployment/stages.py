@@ -103,8 +103,8 @@ def read_stage(checkout: Path, name: str, environment: Mapping[str, str] = os.en
         raise DeploymentError(f".chalice/config.json cannot be read: {error}") from error
     if name not in configuration["stages"]:
         known = ", ".join(sorted(configuration["stages"]))
-        asked = f"there is no stage {name!r}" if name else "which stage?"
-        raise DeploymentError(f"{asked}: give STAGE=… one of {known}")
+        asked = f"there is no stage {name!r}:" if name else "which stage?"
+        raise DeploymentError(f"{asked} give STAGE=… one of {known}")
     stage = Stage(
         name=name,
         checkout=checkout,

@@ -55,7 +55,7 @@ def test_an_unknown_stage_is_refused(name: str) -> None:
 
 
 def test_no_stage_at_all_is_asked_for() -> None:
-    with pytest.raises(DeploymentError, match=r"^which stage\?: give STAGE=…"):
+    with pytest.raises(DeploymentError, match=r"^which stage\? give STAGE=…"):
         read_stage(CHECKOUT, "", {})
 
 
