@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -110,7 +111,7 @@ class LocalCloud:
         self.log = folder / "cloud.log"
         port = _free_port()
         self.endpoint = f"http://{HOST}:{port}"
-        self._environment = _cloud_environment(folder / "state", port)
+        self._environment = _cloud_environment(folder, port)
 
     def __enter__(self) -> Self:
         """Start the child; `wait_until_ready` before the first call.
@@ -122,6 +123,9 @@ class LocalCloud:
         lock = self._patient_lock()
         try:
             self._endpoint_file.unlink(missing_ok=True)
+            # What ministack leaves in its folder for temporary files is nobody else's to clear.
+            shutil.rmtree(self._folder / "tmp", ignore_errors=True)
+            (self._folder / "tmp").mkdir()
             with self.log.open("wb") as log:
                 self.child = Child(
                     _INTERPRETER,
@@ -182,8 +186,9 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _cloud_environment(state: Path, port: int) -> Mapping[str, str]:
+def _cloud_environment(folder: Path, port: int) -> Mapping[str, str]:
     """All that ministack is told. It reads many variables; the developer's own are kept from it."""
+    state = folder / "state"
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.environ.get("HOME", os.sep),
@@ -193,6 +198,7 @@ def _cloud_environment(state: Path, port: int) -> Mapping[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
+        "TMPDIR": str(folder / "tmp"),
         # At start and stop ministack removes containers that carry its label. Ours has none, and
         # another one's are none of our business: there is no Docker where it looks.
         "DOCKER_HOST": f"unix://{state / 'no-docker.sock'}",
