@@ -92,8 +92,8 @@ def _local_accounts() -> "Iterator[AccountService]":
 def _deployed_accounts(name: str) -> "Iterator[AccountService]":
     """A deployed stage's accounts, with the rights of whoever runs this."""
     # Only this needs boto3, which takes its time.
-    from infra.deployment.aws import open_account, plain_faults  # noqa: PLC0415
-    from infra.deployment.stages import read_stage, settings_of  # noqa: PLC0415
+    from infra.deployment.aws import open_account, plain_faults
+    from infra.deployment.stages import read_stage, settings_of
 
     stage = settings_of(read_stage(CHECKOUT, name))
     account = open_account()
@@ -110,7 +110,7 @@ def _deployed_accounts(name: str) -> "Iterator[AccountService]":
 
 def _accounts(stage: settings.Settings) -> "AccountService":
     # The container makes its client from the environment, which has only just been set.
-    from chalicelib.container import Container  # noqa: PLC0415
+    from chalicelib.container import Container
 
     return Container(stage).accounts
 

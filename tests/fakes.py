@@ -139,7 +139,7 @@ class FakeUserStore(_Breakable):
     def change(self, public_id: str, **changes: object) -> User:
         """What no method of the contract does yet: a test sets the scene with it."""
         row = self.rows[public_id]
-        user = replace(row.user, **changes)  # type: ignore[arg-type]
+        user = replace(row.user, **changes)  # type: ignore[arg-type] # named by the tests
         self.rows[public_id] = Credentials(user, row.password_hash)
         return user
 

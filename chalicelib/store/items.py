@@ -111,7 +111,7 @@ def bind(tables: Mapping[type[Model], str]) -> Connection:
     for model, table_name in tables.items():
         model.Meta.table_name = table_name
         model._connection = None  # noqa: SLF001 - PynamoDB has no other way to share a client
-        table = model._get_connection()  # noqa: SLF001
+        table = model._get_connection()  # noqa: SLF001 - likewise
         if table_name not in bound:
             connection.add_meta_table(table.get_meta_table())
             bound.add(table_name)

@@ -31,17 +31,17 @@ _WATCHED = (
 )
 
 
-class _GatewayFactory(CLIFactory):  # type: ignore[misc]
+class _GatewayFactory(CLIFactory):  # type: ignore[misc] # Chalice is not typed strictly
     def create_local_server(self, app_obj: Any, config: Any, host: str, port: int) -> Any:
         del config  # what it says of the stage is in the environment by now
         # Imported by the worker's server thread: a mistake in these files, as in the app's, ends
         # the thread, and the next change brings it back.
-        from infra.local.server import serving  # noqa: PLC0415
+        from infra.local.server import serving
 
         return serving(app_obj, host, port)
 
 
-class _SourceWatcher(WorkerProcess):  # type: ignore[misc]
+class _SourceWatcher(WorkerProcess):  # type: ignore[misc] # likewise
     def _start_file_watcher(self, project_dir: str) -> None:
         sources = _modification_times(Path(project_dir))
         threading.Thread(target=self._watch, args=(project_dir, sources), daemon=True).start()

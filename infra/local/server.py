@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = False  # RFC 9112, section 2.2: to be ignored
             return False
         words = self.raw_requestline.split()
-        if not self.raw_requestline.endswith(b"\n") or len(words) != 3:  # noqa: PLR2004
+        if not self.raw_requestline.endswith(b"\n") or len(words) != 3:  # noqa: PLR2004 - RFC 9112
             raise _RefusedError
         if not self.parse_request():
             return False

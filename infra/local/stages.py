@@ -19,11 +19,11 @@ def prepare_stage(cloud: LocalCloud, stage: str) -> None:
         LocalError: the cloud did not start, or refused.
     """
     # boto3 takes as long to import as the cloud takes to start: both at once.
-    import boto3  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    from infra.keys import ensure_signing_key  # noqa: PLC0415
-    from infra.stacks import StackError, deploy_data_stack  # noqa: PLC0415
+    from infra.keys import ensure_signing_key
+    from infra.stacks import StackError, deploy_data_stack
 
     cloud.wait_until_ready()
     try:

@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found] # it is in .venv-cloud
-from ministack.core import lambda_runtime  # type: ignore[import-not-found]
-from ministack.services import apigateway_v1 as gateway  # type: ignore[import-not-found]
+from ministack.core import lambda_runtime  # type: ignore[import-not-found] # likewise
+from ministack.services import apigateway_v1 as gateway  # type: ignore[import-not-found] # likewise
 from ministack.services import lambda_svc
 
 _handle_request = gateway.handle_request
@@ -52,7 +52,7 @@ def _put_rest_api(api_id: str, definition: dict[str, Any]) -> Any:
 def _isolated(runtime: str) -> tuple[str, str]:
     """Ministack's worker, run by an interpreter that has nothing but its standard library."""
     _, worker = _worker_of(runtime)
-    return sys._base_executable, worker  # type: ignore[attr-defined]
+    return sys._base_executable, worker  # type: ignore[attr-defined] # untyped, and there
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def test_a_cold_start_of_the_authorizer_loads_only_what_it_needs(
         "token": issuer.issue(a_user()).text,
         "arn": ARN,
     }
-    done = subprocess.run(  # noqa: S603 - this very interpreter
+    done = subprocess.run(
         [sys.executable, "-I", "-B", "-c", _COLD_START],
         input=json.dumps(given),
         capture_output=True,

@@ -51,7 +51,7 @@ def api(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("api")
     with (
         (folder / "server.log").open("wb") as log,
-        subprocess.Popen(  # noqa: S603 - the tests' own module
+        subprocess.Popen(
             [sys.executable, "-m", "tests.browser.server", str(folder)],
             cwd=CHECKOUT,
             stdin=subprocess.PIPE,

@@ -21,7 +21,7 @@ def _echo_app() -> Chalice:
     """An app that tells what reached it, and misbehaves when asked to."""
     app = Chalice(app_name="echo")
 
-    @app.authorizer()  # type: ignore[untyped-decorator]
+    @app.authorizer()  # type: ignore[untyped-decorator] # Chalice's own
     def authorize(request: AuthRequest) -> Any:
         match request.token:
             case "allow":

@@ -40,7 +40,7 @@ def free_port() -> int:
 
 def processes() -> dict[int, tuple[int, str]]:
     """Every process there is, but for those that have ended: its parent and its command."""
-    listing = subprocess.check_output(["ps", "-Awwo", "pid=,ppid=,stat=,args="], text=True)  # noqa: S607
+    listing = subprocess.check_output(["ps", "-Awwo", "pid=,ppid=,stat=,args="], text=True)
     rows = (line.split(maxsplit=3) for line in listing.splitlines())
     return {
         int(pid): (int(parent), "".join(args))
@@ -73,7 +73,7 @@ class Run:
         self.log = folder / "run.log"
         self.started: set[tuple[int, str]] = set()
         with self.log.open("wb") as log:
-            self.make = subprocess.Popen(  # noqa: S603
+            self.make = subprocess.Popen(
                 [*MAKE, "run", f"PORT={self.port}"],
                 cwd=checkout,
                 env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(folder / "local")},
@@ -133,7 +133,7 @@ class Run:
 
 
 def make_admin(folder: Path, email: str, password: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [*MAKE, "admin", f"EMAIL={email}"],
         cwd=CHECKOUT,
         env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(folder / "local")},
@@ -253,7 +253,7 @@ def _says(run: Run, message: str) -> bool:
 
 
 def local_run(port: object, folder: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-m", "infra.local.run", "--port", str(port)],
         cwd=CHECKOUT,
         env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(folder / "local")},
@@ -339,7 +339,7 @@ def test_an_admin_that_cannot_be_is_one_line(
 
 def test_a_password_is_asked_for_without_echo(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    asking = subprocess.Popen(  # noqa: S603
+    asking = subprocess.Popen(
         [sys.executable, "-m", "infra.admin", ADA["email"], ""],
         cwd=CHECKOUT,
         env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(tmp_path / "local")},

@@ -27,7 +27,7 @@ SPELLINGS = ("Zoë@Example.com", "zoe\u0308@example.com", "ZOË@EXAMPLE.COM", "z
 def users(cloud_stage: str) -> Iterator[DynamoUserStore]:
     """The real store on the local cloud; whatever the models were bound to before comes back."""
     models = (UserItem, MarkerItem, RevokedTokenItem)
-    before = [(model, model.Meta.table_name, model._connection) for model in models]  # noqa: SLF001
+    before = [(model, model.Meta.table_name, model._connection) for model in models]  # noqa: SLF001 - likewise
     stage = settings.load()
     assert stage.stage == cloud_stage
     tables = (stage.users_table, stage.users_table, stage.revoked_tokens_table)

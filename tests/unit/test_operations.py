@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped] # it has no types
 from botocore import xform_name
-from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # likewise
 
 from chalicelib import telemetry
 from chalicelib.api import accounts, auth, documents
