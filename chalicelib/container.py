@@ -133,13 +133,11 @@ def container() -> Container:
     Raises:
         SettingsError: the environment does not describe a stage that may start.
     """
-    if _current is None:
-        use(Container(stage_settings.load()))
-    assert _current is not None  # noqa: S101 - for the type checker: `use` has just set it
-    return _current
+    return _current or use(Container(stage_settings.load()))
 
 
-def use(replacement: Container) -> None:
-    """Wire the process to another container: for tests, and commands with settings of their own."""
+def use(replacement: Container) -> Container:
+    """Wire the process to a container: its own, or one that a test has made."""
     global _current  # noqa: PLW0603 - one for each process is the point
     _current = replacement
+    return replacement

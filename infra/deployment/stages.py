@@ -13,7 +13,7 @@ from infra.deployment.errors import DeploymentError
 ARCHITECTURES = ("arm64", "x86_64")
 # What is learned or made only while deploying. Their shape is checked like everything else.
 _ISSUER_TO_COME = "https://issuer.example"
-_SECRET_TO_COME = "a secret that is made, kept and read by the deployment alone"  # noqa: S105 - none
+_SECRET_TO_COME = "a secret that is made, kept and read by the deployment alone"  # noqa: S105 - a placeholder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 import contextlib
 import fcntl
-import http.client
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from infra.local.children import CHECKOUT, Child
+from infra.local.loopback import HOST, free_port, is_healthy
 
-HOST = "127.0.0.1"
 STAGE = "dev"
 
 _INTERPRETER = CHECKOUT / ".venv-cloud" / "bin" / "python"
+_HEALTH = "/_ministack/health"
 _START_SECONDS = 30.0
 # A cloud whose `make run` was killed writes its state before it goes, holding the lock meanwhile.
 _LOCK_SECONDS = 2.0
@@ -88,7 +87,7 @@ def running_endpoint(folder: Path, pause: Pause = time.sleep) -> str | None:
         except StateInUseError:
             with contextlib.suppress(OSError):
                 endpoint = (folder / "endpoint").read_text()
-                if _healthy(endpoint):
+                if is_healthy(endpoint + _HEALTH):
                     return endpoint
         else:
             return None
@@ -109,7 +108,7 @@ class LocalCloud:
         self._pause = pause
         self._endpoint_file = folder / "endpoint"
         self.log = folder / "cloud.log"
-        port = _free_port()
+        port = free_port()
         self.endpoint = f"http://{HOST}:{port}"
         self._environment = _cloud_environment(folder, port)
 
@@ -154,7 +153,7 @@ class LocalCloud:
             LocalError: it did not start.
         """
         deadline = time.monotonic() + _START_SECONDS
-        while not _healthy(self.endpoint):
+        while not is_healthy(self.endpoint + _HEALTH):
             if self.child.ended or time.monotonic() > deadline:
                 raise LocalError(f"the local cloud did not start: see {self.log}")
             self._pause(_PAUSE_SECONDS)
@@ -203,21 +202,3 @@ def _cloud_environment(folder: Path, port: int) -> Mapping[str, str]:
         # another one's are none of our business: there is no Docker where it looks.
         "DOCKER_HOST": f"unix://{state / 'no-docker.sock'}",
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _healthy(endpoint: str) -> bool:
-    connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=2)
-    try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

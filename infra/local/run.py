@@ -1,7 +1,6 @@
 """`make run`: the local cloud, a stage's tables and key on it, and the API, until it is stopped."""
 
 import argparse
-import http.client
 import os
 import re
 import select
@@ -17,7 +16,8 @@ from typing import NoReturn
 
 from chalicelib import settings
 from infra.local.children import CHECKOUT, Child
-from infra.local.cloud import HOST, LocalCloud, LocalError, Pause, home
+from infra.local.cloud import LocalCloud, LocalError, Pause, home
+from infra.local.loopback import HOST, is_healthy
 from infra.local.stages import enter_stage, prepare_stage
 from infra.local.terminal import Terminal
 
@@ -135,21 +135,10 @@ def _api(port: int, terminal: Terminal) -> Iterator[Child]:
 
 def _wait_for_health(port: int, api: Child, pause: Pause) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not _healthy(port):
+    while not is_healthy(f"http://{HOST}:{port}/health"):
         if api.ended or time.monotonic() > deadline:
             raise LocalError("the API did not start")
         pause(_PAUSE_SECONDS)
-
-
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _greeting(port: int, folder: Path) -> str:

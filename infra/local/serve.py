@@ -18,7 +18,8 @@ from chalice.cli import reloader
 from chalice.cli.factory import CLIFactory
 from chalice.cli.filewatch import WorkerProcess
 
-from infra.local.cloud import HOST, STAGE
+from infra.local.cloud import STAGE
+from infra.local.loopback import HOST
 
 _POLL_SECONDS = 0.5
 _WATCHED = (

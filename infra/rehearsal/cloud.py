@@ -1,18 +1,16 @@
 """The cloud that a deployment is rehearsed on: empty at the start, gone at the end."""
 
-import http.client
 import os
 import platform
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.children import CHECKOUT, Child
+from infra.local.loopback import HOST, free_port, is_healthy
 from infra.rehearsal.errors import RehearsalError
 
-HOST = "127.0.0.1"
 _NO_PROXY = "127.0.0.1,localhost"
 
 _INTERPRETER = CHECKOUT / ".venv-cloud" / "bin" / "python"
@@ -40,7 +38,7 @@ def rehearsal_cloud(folder: Path) -> Iterator[str]:
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not healthy(port, "/_ministack/health"):
+        while not is_healthy(f"{endpoint}/_ministack/health"):
             if child.ended or time.monotonic() > deadline:
                 raise RehearsalError(f"the local cloud did not start: see {log_file}")
             time.sleep(_PAUSE_SECONDS)
@@ -86,23 +84,3 @@ def _cloud_environment(folder: Path, port: int) -> dict[str, str]:
         "SERVICES": _SERVICES,
         "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
     }
-
-
-def free_port() -> int:
-    """A port of this machine's own interface that nobody has."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def healthy(port: int, path: str) -> bool:
-    """Whether a GET of this path is answered with 200."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

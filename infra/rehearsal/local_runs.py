@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.children import Child
-from infra.rehearsal.cloud import HOST, free_port, healthy
+from infra.local.loopback import HOST, free_port, is_healthy
 from infra.rehearsal.deployments import Target
 from infra.rehearsal.errors import RehearsalError
 
@@ -24,6 +24,7 @@ def running_locally(folder: Path) -> Iterator[Target]:
         RehearsalError: it does not start.
     """
     port = free_port()
+    url = f"http://{HOST}:{port}"
     log_file = folder / "run.log"
     folder.mkdir(parents=True, exist_ok=True)
     with log_file.open("wb") as log:
@@ -37,10 +38,10 @@ def running_locally(folder: Path) -> Iterator[Target]:
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not healthy(port, "/health"):
+        while not is_healthy(f"{url}/health"):
             if child.ended or time.monotonic() > deadline:
                 raise RehearsalError(f"make run did not start: see {log_file}")
             time.sleep(_PAUSE_SECONDS)
-        yield Target(f"http://{HOST}:{port}")
+        yield Target(url)
     finally:
         child.stop()

@@ -11,7 +11,8 @@ import threading
 from pathlib import Path
 
 from app import app
-from infra.local.cloud import HOST, LocalCloud
+from infra.local.cloud import LocalCloud
+from infra.local.loopback import HOST
 from infra.local.server import serving
 from infra.local.stages import enter_stage, prepare_stage
 

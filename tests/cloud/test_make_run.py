@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from infra.local.children import CHECKOUT
+from infra.local.loopback import free_port
 
 PATIENCE = 20.0
 # The environments are what they are: a test must not be what makes them anew.
@@ -29,13 +30,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def processes() -> dict[int, tuple[int, str]]:
