@@ -10,12 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS
+
 LOCAL_STAGES = frozenset({"dev", "test"})
 
 _PREFIX = "ACCOUNTS_"
 _DEVELOPMENT_SECRET = "development-only-cursor-secret"  # noqa: S105 - refused outside LOCAL_STAGES
 _SHORTEST_SECRET = 32
 _USUAL_BCRYPT_COST = 12
+_MOST_ROTATION_DAYS = 3_650
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#]+")
@@ -37,6 +40,8 @@ class Settings:
     client_id: str
     access_token_seconds: int
     bcrypt_cost: int
+    key_rotation_days: int
+    """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
     cursor_secret: str = field(repr=False)
     cors_origins: tuple[str, ...]
 
@@ -76,10 +81,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         ).rstrip("/"),
         audience=reader.text("AUDIENCE", _ANY, "a name", "accounts"),
         client_id=reader.text("CLIENT_ID", _ANY, "a name", "accounts"),
-        access_token_seconds=reader.number("ACCESS_TOKEN_SECONDS", 1, 86_400, 900),
+        access_token_seconds=reader.number(
+            "ACCESS_TOKEN_SECONDS", 1, LONGEST_ACCESS_TOKEN_SECONDS, 900
+        ),
         bcrypt_cost=reader.number(
             "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
         ),
+        key_rotation_days=reader.number("KEY_ROTATION_DAYS", 0, _MOST_ROTATION_DAYS, 0),
         cursor_secret=reader.text(
             "CURSOR_SECRET", _ANY, "a random secret", _DEVELOPMENT_SECRET if local else None
         ),

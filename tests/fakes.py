@@ -16,9 +16,10 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.names import fold
 from chalicelib.domain.principals import Standing
 from chalicelib.domain.times import epoch_seconds
-from chalicelib.domain.tokens import PublicKey, SigningKey
+from chalicelib.domain.tokens import KeyState, PublicKey, SigningKey
 from chalicelib.domain.users import Credentials, Page, User
 from chalicelib.keys.parameters import Parameter, read_public_key
+from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -32,8 +33,8 @@ class FakeClock:
     def __call__(self) -> datetime:
         return self.now
 
-    def step(self, *, seconds: float = 0, minutes: float = 0) -> None:
-        self.now += timedelta(seconds=seconds, minutes=minutes)
+    def step(self, *, seconds: float = 0, minutes: float = 0, days: float = 0) -> None:
+        self.now += timedelta(seconds=seconds, minutes=minutes, days=days)
 
     def reset(self) -> None:
         self.now = START
@@ -145,7 +146,7 @@ class FakeUserStore(_Breakable):
 
 
 class FakeRevocationStore(_Breakable):
-    """Revoked tokens in memory; `until` is when each is forgotten."""
+    """Revoked tokens and keys in memory; `until` is when each is forgotten."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,6 +155,13 @@ class FakeRevocationStore(_Breakable):
     def revoke(self, token_id: str, until: int) -> None:
         self._called()
         self.until[token_id] = until
+
+    def revoke_key(self, key_id: str) -> None:
+        self.revoke(revoked_key_row(key_id), FOR_GOOD)
+
+    def is_key_revoked(self, key_id: str) -> bool:
+        self._called()
+        return revoked_key_row(key_id) in self.until
 
 
 class FakeStandingStore(_Breakable):
@@ -175,10 +183,11 @@ class FakeStandingStore(_Breakable):
 
 
 class FakeKeySource(_Breakable):
-    """A key set in memory."""
+    """A key set in memory. `set_reads` counts how often the set itself was read."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.set_reads = 0
         self._public: dict[str, PublicKey] = {}
         self._private: dict[str, SigningKey] = {}
 
@@ -192,16 +201,68 @@ class FakeKeySource(_Breakable):
     def withdraw(self, key_id: str) -> None:
         del self._public[key_id]
 
+    def withdraw_private(self, key_id: str) -> None:
+        del self._private[key_id]
+
     def public_keys(self) -> tuple[PublicKey, ...]:
+        self.set_reads += 1
         self._called()
         keys = self._public.values()
         return tuple(sorted(keys, key=lambda key: (key.created_at, key.key_id), reverse=True))
 
-    def signing_key(self, key_id: str) -> SigningKey:
+    def signing_key(self, key_id: str) -> SigningKey | None:
         self._called()
-        if key_id not in self._private:
+        return self._private.get(key_id)
+
+
+class FakeKeyStore(FakeKeySource):
+    """A key set in memory that can be changed. Its keys can be told apart, and sign nothing.
+
+    `breaks_after` is how many more writes go through: each half of a key is one. None for all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaks_after: int | None = None
+        self.writes = 0
+        self._made = 0
+
+    def add(self, state: KeyState, now: datetime) -> PublicKey:
+        self._made += 1
+        key_id = f"key-{self._made}"
+        signing_since = now if state is KeyState.SIGNING else None
+        key = PublicKey(key_id, now, "n", "AQAB", state, signing_since)
+        self._write()
+        self._private[key_id] = SigningKey(key_id, f"pem of {key_id}")
+        self._write()
+        self._public[key_id] = key
+        return key
+
+    def update(self, key: PublicKey) -> None:
+        self._write()
+        self._public[key.key_id] = key
+
+    def delete(self, key_id: str) -> None:
+        self._write()
+        self._private.pop(key_id, None)
+        self._write()
+        self._public.pop(key_id, None)
+
+    def hold(self, *keys: PublicKey) -> None:
+        """Have these keys and no others, both halves of each."""
+        self._public = {key.key_id: key for key in keys}
+        self._private = {key.key_id: SigningKey(key.key_id, f"pem of {key.key_id}") for key in keys}
+
+    @property
+    def private_ids(self) -> set[str]:
+        """The keys whose private half is there."""
+        return set(self._private)
+
+    def _write(self) -> None:
+        self._called()
+        if self.breaks_after == self.writes:
             raise UnavailableError
-        return self._private[key_id]
+        self.writes += 1
 
 
 def salts() -> Iterator[bytes]:

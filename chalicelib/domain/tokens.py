@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 LEEWAY_SECONDS = 5
 """How far two clocks may differ. A revocation outlives its token by this much."""
+LONGEST_ACCESS_TOKEN_SECONDS = 86_400
+"""The longest that a setting may let an access token live. A key that no longer signs is kept for
+this long, so that no change of the setting can cut a token off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +40,29 @@ class SigningKey:
     private_pem: str = field(repr=False)
 
 
+class KeyState(StrEnum):
+    """What has been done with a key. What it does follows from the set that it is in."""
+
+    PUBLISHED = "published"
+    """It is in the key set, so that whoever verifies can read it. It has never signed."""
+    SIGNING = "signing"
+    """It was told to sign, and does until another one is told so later."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The public half of a key, as JSON Web Key parameters (RFC 7517, RFC 7518 section 6.3.1)."""
+    """The public half of a key, as JSON Web Key parameters (RFC 7517, RFC 7518 section 6.3.1).
+
+    One without a state was made before there were any, and signs once it is old enough.
+    """
 
     key_id: str
     created_at: datetime
     modulus: str
     exponent: str
+    state: KeyState | None = None
+    signing_since: datetime | None = None
+    """When it was told to sign; None if it never was."""
 
     def to_jwk(self) -> dict[str, str]:
         """The key as the JWKS document lists it."""

@@ -3,10 +3,11 @@
 A key has two parameters below the stage's path, so that whoever verifies may read the public
 half and nothing else:
 
-    public-keys/<key id>    String: a JSON Web Key, and when it was made
+    public-keys/<key id>    String: a JSON Web Key, and what has been done with the key, and when
     private-keys/<key id>   SecureString: PKCS #8 in PEM
 
-Each is well below the 4,096 characters that a standard parameter may have.
+A public half from before keys had states has no `state`. Each is well below the 4,096 characters
+that a standard parameter may have.
 """
 
 import base64
@@ -15,6 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -24,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import RSAAlgorithm
 
-from chalicelib.domain.tokens import PublicKey
+from chalicelib.domain.tokens import KeyState, PublicKey
 
 PUBLIC_KEYS = "public-keys"
 PRIVATE_KEYS = "private-keys"
@@ -42,20 +44,54 @@ class Parameter:
     secret: bool
 
 
-def new_signing_key(now: datetime) -> tuple[Parameter, Parameter]:
+def new_signing_key(
+    now: datetime, state: KeyState = KeyState.SIGNING
+) -> tuple[Parameter, Parameter]:
     """Make an RSA key: its private parameter, then its public one.
 
-    In this order they are to be written: a key is published only when it can sign.
+    In this order they are to be written: a key is published only when it can sign. As a first key
+    has to, it signs at once, unless it is said to be published only.
     """
     key = rsa.generate_private_key(public_exponent=_PUBLIC_EXPONENT, key_size=_KEY_BITS)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    key_id = thumbprint(jwk)
-    public = {"kty": "RSA", "n": jwk["n"], "e": jwk["e"], "created_at": now.isoformat()}
+    public_key = PublicKey(
+        key_id=thumbprint(jwk),
+        created_at=now,
+        modulus=jwk["n"],
+        exponent=jwk["e"],
+        state=state,
+        signing_since=now if state is KeyState.SIGNING else None,
+    )
     private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return (
-        Parameter(f"{PRIVATE_KEYS}/{key_id}", private_pem.decode("ascii"), secret=True),
-        Parameter(f"{PUBLIC_KEYS}/{key_id}", json.dumps(public), secret=False),
+        Parameter(private_name(public_key.key_id), private_pem.decode("ascii"), secret=True),
+        write_public_key(public_key),
     )
+
+
+def private_name(key_id: str) -> str:
+    """What the parameter of a key's private half is called."""
+    return f"{PRIVATE_KEYS}/{key_id}"
+
+
+def public_name(key_id: str) -> str:
+    """What the parameter of a key's public half is called."""
+    return f"{PUBLIC_KEYS}/{key_id}"
+
+
+def write_public_key(key: PublicKey) -> Parameter:
+    """Write a public half as its parameter holds it; `read_public_key` is the way back."""
+    held = {
+        "kty": "RSA",
+        "n": key.modulus,
+        "e": key.exponent,
+        "created_at": key.created_at.isoformat(),
+    }
+    if key.state is not None:
+        held["state"] = key.state.value
+    if key.signing_since is not None:
+        held["signing_since"] = key.signing_since.isoformat()
+    return Parameter(public_name(key.key_id), json.dumps(held), secret=False)
 
 
 def read_public_key(name: str, value: str) -> PublicKey:
@@ -64,12 +100,17 @@ def read_public_key(name: str, value: str) -> PublicKey:
     Raises:
         KeyError, TypeError, ValueError: it does not hold a key.
     """
-    held = json.loads(value)
+    held: dict[str, Any] = json.loads(value)
+    state = KeyState(held["state"]) if "state" in held else None
     return PublicKey(
         key_id=name.rpartition("/")[2],
         created_at=datetime.fromisoformat(held["created_at"]),
         modulus=held["n"],
         exponent=held["e"],
+        state=state,
+        signing_since=(
+            datetime.fromisoformat(held["signing_since"]) if state is KeyState.SIGNING else None
+        ),
     )
 
 

@@ -10,11 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.tokens import PublicKey, SigningKey
-from chalicelib.keys.parameters import PRIVATE_KEYS, PUBLIC_KEYS, read_public_key
+from chalicelib.keys.parameters import PUBLIC_KEYS, private_name, read_public_key
 
 _CONNECT_SECONDS = 1
 _READ_SECONDS = 2
 _ATTEMPTS = 3
+_MISSING = "ParameterNotFound"
 
 _log = logging.getLogger(__name__)
 
@@ -47,17 +48,19 @@ class SsmKeySource:
             raise _unavailable(fault) from fault
         return tuple(sorted(keys, key=lambda key: (key.created_at, key.key_id), reverse=True))
 
-    def signing_key(self, key_id: str) -> SigningKey:
-        """Read and decrypt a private key.
+    def signing_key(self, key_id: str) -> SigningKey | None:
+        """Read and decrypt a private key; None if there is none (any more).
 
         Raises:
-            UnavailableError: Parameter Store cannot answer now, or there is no such key.
+            UnavailableError: Parameter Store cannot answer now.
         """
         try:
             answer = self._client.get_parameter(
-                Name=f"{self._path}/{PRIVATE_KEYS}/{key_id}", WithDecryption=True
+                Name=f"{self._path}/{private_name(key_id)}", WithDecryption=True
             )
         except (BotoCoreError, ClientError) as fault:
+            if is_missing(fault):
+                return None
             raise _unavailable(fault) from fault
         return SigningKey(key_id, answer["Parameter"]["Value"])
 
@@ -71,6 +74,11 @@ class SsmKeySource:
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             ),
         )
+
+
+def is_missing(fault: BotoCoreError | ClientError) -> bool:
+    """Whether a call failed only because there is no such parameter."""
+    return isinstance(fault, ClientError) and fault.response["Error"].get("Code") == _MISSING
 
 
 def _unavailable(fault: Exception) -> UnavailableError:

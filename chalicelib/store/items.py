@@ -77,7 +77,7 @@ class MarkerItem(Model):
 
 
 class RevokedTokenItem(Model):
-    """A token that was logged out, by its `jti`: never the token itself."""
+    """A token that was logged out, by its `jti`, never the token itself; or a key, `key#<id>`."""
 
     class Meta:
         """Read by PynamoDB; the table's name is put in by `bind`."""

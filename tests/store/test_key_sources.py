@@ -8,8 +8,14 @@ import botocore.exceptions
 import pytest
 
 from chalicelib.domain.errors import UnavailableError
-from chalicelib.domain.tokens import PublicKey
-from chalicelib.keys.parameters import Parameter, new_signing_key, read_public_key, thumbprint
+from chalicelib.domain.tokens import KeyState, PublicKey
+from chalicelib.keys.parameters import (
+    Parameter,
+    new_signing_key,
+    read_public_key,
+    thumbprint,
+    write_public_key,
+)
 from chalicelib.keys.source import SsmKeySource
 from chalicelib.services.keyring import KeySource
 from tests.aws import Cloud, Wire
@@ -60,8 +66,9 @@ def test_a_published_key_is_read_back(
     (key,) = source.public_keys()
     held = json.loads(public.value)
     key_id = public.name.rpartition("/")[2]
-    assert key == PublicKey(key_id, START, held["n"], held["e"])
+    assert key == PublicKey(key_id, START, held["n"], held["e"], KeyState.SIGNING, START)
     signing_key = source.signing_key(key.key_id)
+    assert signing_key is not None
     assert signing_key.key_id == key.key_id
     assert signing_key.private_pem == private.value
 
@@ -86,11 +93,30 @@ def test_keys_of_the_same_moment_have_one_order(source_and_put: tuple[KeySource,
     assert [key.key_id for key in source.public_keys()][:3] == ["c", "b", "a"]
 
 
-def test_a_key_that_cannot_sign_is_unavailable(source_and_put: tuple[KeySource, Put]) -> None:
+def test_a_key_without_its_private_half_has_none(source_and_put: tuple[KeySource, Put]) -> None:
     source, put = source_and_put
     put(_public("published-only", START))
-    with pytest.raises(UnavailableError):
-        source.signing_key("published-only")
+    assert source.signing_key("published-only") is None
+
+
+def test_a_key_from_before_there_were_states_has_none(
+    source_and_put: tuple[KeySource, Put],
+) -> None:
+    source, put = source_and_put
+    put(_public("old", START + timedelta(days=1)))
+    assert source.public_keys()[0] == PublicKey("old", START + timedelta(days=1), "n", "AQAB")
+
+
+@pytest.mark.parametrize(
+    ("state", "since"), [(None, None), (KeyState.PUBLISHED, None), (KeyState.SIGNING, START)]
+)
+def test_what_was_done_with_a_key_is_read_as_it_was_written(
+    state: KeyState | None, since: datetime | None
+) -> None:
+    key = PublicKey("key", START, "n", "AQAB", state, since)
+    written = write_public_key(key)
+    assert read_public_key(written.name, written.value) == key
+    assert ("state" in json.loads(written.value)) is (state is not None)
 
 
 def test_a_stage_without_keys_has_none(cloud: Cloud) -> None:
@@ -99,7 +125,17 @@ def test_a_stage_without_keys_has_none(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "{", "[]", "{}", '{"n": "n", "e": "AQAB", "created_at": "yesterday"}', "null"]
+    "value",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        '{"n": "n", "e": "AQAB", "created_at": "yesterday"}',
+        '{"n": "n", "e": "AQAB", "created_at": "2026-01-02T03:04:05+00:00", "state": "asleep"}',
+        '{"n": "n", "e": "AQAB", "created_at": "2026-01-02T03:04:05+00:00", "state": "signing"}',
+    ],
 )
 def test_a_parameter_that_is_not_a_key_is_an_outage(
     cloud: Cloud, ssm_keys: SsmKeySource, value: str

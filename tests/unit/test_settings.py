@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
+from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS
 from chalicelib.settings import Settings, SettingsError, load
 
 SECRET = "n0t-in-any-message-0123456789abcdef"
@@ -28,6 +29,7 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         client_id="accounts",
         access_token_seconds=900,
         bcrypt_cost=12,
+        key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
         cors_origins=("*",),
     )
@@ -41,6 +43,7 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         client_id="accounts",
         access_token_seconds=900,
         bcrypt_cost=12,
+        key_rotation_days=0,
         cursor_secret=SECRET,
         cors_origins=(),
     )
@@ -54,11 +57,13 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_CLIENT_ID": "web",
             "ACCOUNTS_ACCESS_TOKEN_SECONDS": "60",
             "ACCOUNTS_BCRYPT_COST": "13",
+            "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
         }
     )
     assert (loaded.audience, loaded.client_id) == ("shop", "web")
     assert (loaded.access_token_seconds, loaded.bcrypt_cost) == (60, 13)
+    assert loaded.key_rotation_days == 90
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
 
@@ -117,6 +122,9 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("BCRYPT_COST", "4"),
         ("BCRYPT_COST", "17"),
         ("BCRYPT_COST", "x"),
+        ("KEY_ROTATION_DAYS", "-1"),
+        ("KEY_ROTATION_DAYS", "3651"),
+        ("KEY_ROTATION_DAYS", "90d"),
         ("CORS_ORIGINS", "*,https://a.example"),
         ("CORS_ORIGINS", "https://a.example/"),
         ("CORS_ORIGINS", "a.example"),
@@ -137,6 +145,17 @@ def test_only_tests_hash_cheaply(stage: str, least: int) -> None:
     environment = PROD | {"ACCOUNTS_STAGE": stage}
     assert load(environment | {"ACCOUNTS_BCRYPT_COST": str(least)}).bcrypt_cost == least
     assert _faults(environment | {"ACCOUNTS_BCRYPT_COST": str(least - 1)})
+
+
+@pytest.mark.parametrize("days", ["0", "1", "3650"])
+def test_keys_are_rotated_after_days_or_never(days: str) -> None:
+    assert load(PROD | {"ACCOUNTS_KEY_ROTATION_DAYS": days}).key_rotation_days == int(days)
+
+
+def test_the_longest_life_of_a_token_is_the_one_that_rotation_reckons_with() -> None:
+    longest = str(LONGEST_ACCESS_TOKEN_SECONDS)
+    loaded = load(PROD | {"ACCOUNTS_ACCESS_TOKEN_SECONDS": longest})
+    assert loaded.access_token_seconds == LONGEST_ACCESS_TOKEN_SECONDS
 
 
 def test_all_faults_are_named_at_once() -> None:

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.tokens import KeyState, PublicKey
 from chalicelib.keys.parameters import Parameter
-from chalicelib.services.keyring import FRESH, PATIENCE, SETTLED, KeyRing
+from chalicelib.services.keyring import FRESH, PATIENCE, SETTLED, KeyRing, signing_order
 from tests.fakes import START, FakeClock, FakeKeySource
 
 
@@ -178,3 +179,148 @@ def test_a_private_key_that_cannot_be_read_is_asked_for_again(
         keyring.signing_key()
     source.down = False
     assert keyring.signing_key().key_id == "new"
+
+
+# Keys with states
+
+
+def _told(key_id: str, since: datetime) -> PublicKey:
+    return PublicKey(key_id, START - timedelta(days=60), "n", "AQAB", KeyState.SIGNING, since)
+
+
+def _published(key_id: str, created_at: datetime) -> PublicKey:
+    return PublicKey(key_id, created_at, "n", "AQAB", KeyState.PUBLISHED)
+
+
+def _stateless(key_id: str, created_at: datetime) -> PublicKey:
+    return PublicKey(key_id, created_at, "n", "AQAB")
+
+
+def _order(*keys: PublicKey) -> list[str]:
+    return [key.key_id for key in signing_order(keys, START)]
+
+
+def test_the_key_that_was_told_to_sign_last_signs() -> None:
+    before, now = _told("before", START - timedelta(days=9)), _told("now", START)
+    assert _order(before, now) == _order(now, before) == ["now", "before"]
+
+
+def test_of_two_that_were_told_at_once_it_is_the_same_one_everywhere() -> None:
+    assert _order(_told("a", START), _told("b", START))[0] == "b"
+    assert _order(_told("b", START), _told("a", START))[0] == "b"
+
+
+def test_a_published_key_signs_only_if_there_is_no_other() -> None:
+    old = START - timedelta(days=30)
+    assert _order(_published("published", old), _told("told", START))[0] == "told"
+    assert _order(_published("published", old), _stateless("stateless", START))[0] == "stateless"
+    assert _order(_published("later", START), _published("earlier", old))[0] == "earlier"
+
+
+def test_a_key_without_a_state_signs_only_if_none_was_told_to() -> None:
+    told = _told("told", START - timedelta(days=9))
+    assert _order(_stateless("newer", START - timedelta(days=1)), told)[0] == "told"
+
+
+def test_keys_without_states_keep_their_rule() -> None:
+    day, minute = timedelta(days=1), timedelta(minutes=1)
+    old, new = _stateless("old", START - 2 * day), _stateless("new", START - day)
+    unsettled = _stateless("unsettled", START - minute)
+    assert _order(unsettled, new, old) == ["new", "old", "unsettled"]
+    assert _order(unsettled, _stateless("first", START - 2 * minute))[0] == "first"
+
+
+def _gone(source: FakeKeySource, key_id: str) -> None:
+    """Both halves, as a retirement or a revocation leaves it."""
+    source.withdraw(key_id)
+    source.withdraw_private(key_id)
+
+
+def test_a_key_that_went_since_the_set_was_read_makes_it_read_again(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    keyring.public_keys()
+    _add(source, "newest", START - timedelta(hours=1))
+    _gone(source, "new")
+    clock.step(seconds=PATIENCE.total_seconds())
+    assert keyring.signing_key().key_id == "newest"
+
+
+def test_a_key_that_went_does_not_make_it_read_without_bound(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    keyring.public_keys()
+    for key_id in ("new", "old"):
+        source.withdraw_private(key_id)
+    reads = source.set_reads
+    for _ in range(2 * int(PATIENCE.total_seconds())):
+        with pytest.raises(UnavailableError):
+            keyring.signing_key()
+        clock.step(seconds=1)
+    assert source.set_reads == reads + 1
+
+
+def test_half_a_key_that_was_deleted_by_hand_does_not_keep_the_others_from_signing(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    source.withdraw_private("new")
+    for _ in range(3):
+        assert keyring.signing_key().key_id == "old"
+        clock.step(minutes=1)
+
+
+# A key that turned out to be revoked
+
+
+def test_another_key_signs_in_the_place_of_a_revoked_one_at_once(
+    keyring: KeyRing, source: FakeKeySource
+) -> None:
+    assert keyring.signing_key().key_id == "new"
+    _add(source, "newest", START - timedelta(hours=1))
+    assert keyring.replace_revoked("new").key_id == "newest"
+    assert keyring.signing_key().key_id == "newest"
+
+
+def test_a_revoked_key_is_not_used_again_however_long_it_is_listed(
+    keyring: KeyRing, clock: FakeClock
+) -> None:
+    assert keyring.replace_revoked("new").key_id == "old"
+    for _ in range(3):
+        assert _ids(keyring) == ["old"]
+        assert keyring.find("new") is None
+        assert keyring.signing_key().key_id == "old"
+        clock.step(seconds=FRESH.total_seconds())
+
+
+def test_every_revoked_key_is_remembered(keyring: KeyRing, source: FakeKeySource) -> None:
+    _add(source, "oldest", START - timedelta(days=90))
+    assert keyring.replace_revoked("new").key_id == "old"
+    assert keyring.replace_revoked("old").key_id == "oldest"
+    assert keyring.signing_key().key_id == "oldest"
+
+
+def test_without_another_key_a_revocation_is_an_outage(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    source.withdraw("old")
+    with pytest.raises(UnavailableError):
+        keyring.replace_revoked("new")
+    with pytest.raises(UnavailableError):
+        keyring.signing_key()
+    _add(source, "newest")
+    clock.step(seconds=1)
+    assert keyring.signing_key().key_id == "newest"
+
+
+def test_a_revoked_key_stays_out_of_use_while_the_source_is_down(
+    keyring: KeyRing, source: FakeKeySource
+) -> None:
+    keyring.signing_key()
+    source.down = True
+    with pytest.raises(UnavailableError):
+        keyring.replace_revoked("new")
+    assert keyring.find("new") is None
+    with pytest.raises(UnavailableError):
+        keyring.signing_key()
+    source.down = False
+    assert keyring.signing_key().key_id == "old"
