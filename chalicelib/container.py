@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from chalicelib.services.accounts import AccountService
     from chalicelib.services.authentication import Authenticator
+    from chalicelib.services.key_revocation import KeyRevocation
+    from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
     from chalicelib.services.passwords import PasswordHasher
     from chalicelib.services.sessions import SessionService
@@ -103,6 +105,25 @@ class Container:
         from chalicelib.services.keyring import KeyRing
 
         return KeyRing(SsmKeySource(self.settings.keys_path), self._clock)
+
+    @cached_property
+    def key_rotation(self) -> "KeyRotation":
+        """Moving the key set on."""
+        from chalicelib.keys.store import SsmKeyStore
+        from chalicelib.services.key_rotation import KeyRotation
+
+        return KeyRotation(SsmKeyStore(self.settings.keys_path), self._clock)
+
+    @cached_property
+    def key_revocation(self) -> "KeyRevocation":
+        """Ending a key in an emergency."""
+        from chalicelib.keys.store import SsmKeyStore
+        from chalicelib.services.key_revocation import KeyRevocation
+        from chalicelib.store.revocations import DynamoRevocationStore
+
+        self._connection  # noqa: B018 - binds the tables
+        store = SsmKeyStore(self.settings.keys_path)
+        return KeyRevocation(store, DynamoRevocationStore(), self._clock)
 
     @cached_property
     def _users(self) -> "DynamoUserStore":
