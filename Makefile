@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run admin test lint format lock openapi clean \
+.PHONY: help run admin rotate-keys revoke-key test lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -29,6 +29,12 @@ run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000
 
 admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com, STAGE=prod if not here)
 	@exec $(BIN)/python -m infra.admin "$$EMAIL" "$$STAGE"
+
+rotate-keys: .venv/.installed .venv-cloud/.installed ## Take the next step to a new signing key (STAGE=prod if not here)
+	@exec $(BIN)/python -m infra.rotate_keys "$$STAGE"
+
+revoke-key: .venv/.installed .venv-cloud/.installed ## End every token of a signing key, at once (KID=…, STAGE=prod if not here)
+	@exec $(BIN)/python -m infra.revoke_key "$$KID" "$$STAGE"
 
 test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.times import Clock
 from chalicelib.domain.tokens import (
     LEEWAY_SECONDS,
@@ -115,6 +114,10 @@ class Turn:
     next: Step
 
 
+class NoKeysError(Exception):
+    """A stage without keys: it has not been deployed, or somebody deleted them by hand."""
+
+
 class KeyRotation:
     """Moves a key set on, one step at a call."""
 
@@ -130,13 +133,14 @@ class KeyRotation:
         then the older one signs, and the other one is the next rotation's.
 
         Raises:
-            UnavailableError: there is no key, or the set cannot be read or changed now. What was
-                done of a step by then leaves a set that signs and verifies.
+            NoKeysError: there is no key to begin with.
+            UnavailableError: the set cannot be read or changed now. What was done of a step by
+                then leaves a set that signs and verifies.
         """
         now = self._clock()
         keys = self._keys.public_keys()
         if not keys:
-            raise UnavailableError
+            raise NoKeysError
         step = next_step(keys, now, every)
         done = None
         if step.not_before <= now:

@@ -11,6 +11,7 @@ from chalicelib.services.key_rotation import (
     Action,
     KeyRole,
     KeyRotation,
+    NoKeysError,
     Step,
     Turn,
 )
@@ -278,8 +279,8 @@ def test_old_keys_are_superseded_by_the_first_that_was_told_to_sign(
 # Faults
 
 
-def test_a_set_without_keys_is_an_outage(clock: FakeClock) -> None:
-    with pytest.raises(UnavailableError):
+def test_a_set_without_keys_is_not_for_a_rotation_to_fill(clock: FakeClock) -> None:
+    with pytest.raises(NoKeysError):
         KeyRotation(FakeKeyStore(), clock).advance()
 
 
