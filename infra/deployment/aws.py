@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types_boto3_apigateway import APIGatewayClient
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_events import EventBridgeClient
     from types_boto3_iam import IAMClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
@@ -78,6 +79,11 @@ class AwsAccount:
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB, its tables; rows are the store's business."""
         return self.session.client("dynamodb", config=_CONFIG)
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        """EventBridge."""
+        return self.session.client("events", config=_CONFIG)
 
     @cached_property
     def iam(self) -> "IAMClient":

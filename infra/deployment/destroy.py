@@ -13,6 +13,7 @@ from infra.deployment.logs import delete_log_groups
 from infra.deployment.progress import Progress
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.releases import role_name
+from infra.deployment.rules import SCHEDULED, delete_rule, rule_name
 from infra.deployment.stages import Stage
 from infra.deployment.states import State, api_id_of, forget_state, load_state
 from infra.stacks import TABLES
@@ -22,7 +23,7 @@ _MOST_NAMES = 10
 
 
 def destroy(stage: Stage) -> None:
-    """Take down the API, its functions, their roles and logs; users, tokens and keys stay.
+    """Take down the API, its functions, their schedule, roles and logs; the data stay.
 
     Raises:
         DeploymentError: something is still there; running it again goes on from there.
@@ -58,12 +59,15 @@ def _is_there(account: AwsAccount, resource: Mapping[str, str]) -> bool:
         match resource["resource_type"]:
             case "rest_api":
                 account.gateway.get_rest_api(restApiId=resource["rest_api_id"])
+            case "cloudwatch_event":
+                account.events.describe_rule(Name=resource["rule_name"])
             case "lambda_function":
                 account.functions.get_function(FunctionName=resource["lambda_arn"])
             case "iam_role":
                 account.iam.get_role(RoleName=resource["role_name"])
     except (
         account.gateway.exceptions.NotFoundException,
+        account.events.exceptions.ResourceNotFoundException,
         account.functions.exceptions.ResourceNotFoundException,
         account.iam.exceptions.NoSuchEntityException,
     ):
@@ -76,6 +80,10 @@ def _sweep(account: AwsAccount, stage: Stage, progress: Progress) -> None:
     for api_id in tagged_apis(account, stage):
         account.gateway.delete_rest_api(restApiId=api_id)
         progress.say(f"API {api_id}")
+    for function in SCHEDULED:
+        rule = rule_name(stage, function)
+        if delete_rule(account, rule):
+            progress.say(f"rule {rule}")
     for function in stage.functions:
         name, role = stage.function_name(function), role_name(stage, function)
         with suppress(account.functions.exceptions.ResourceNotFoundException):

@@ -1,7 +1,7 @@
 """The release that a deployment replaces, remembered so that it can be put back."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deployment.aws import AwsAccount
 from infra.deployment.errors import DeploymentError
+from infra.deployment.rules import SCHEDULED, Rule, delete_rule, find_rule, rule_name
 from infra.deployment.stages import Stage
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Release:
     functions: tuple[_Function, ...]
     deployment: tuple[str, str] | None
     """The API, and which of its deployments the stage showed."""
+    rules: Mapping[str, Rule | None]
+    """When the scheduled functions were called; None where there was no such rule."""
 
     @property
     def ran(self) -> bool:
@@ -51,7 +54,9 @@ def remember_release(account: AwsAccount, stage: Stage, api_id: str) -> Release:
         deployment = None
     else:
         deployment = (api_id, shown["deploymentId"])
-    return Release(tuple(filter(None, functions)), deployment)
+    names = (rule_name(stage, function) for function in SCHEDULED)
+    rules = {name: find_rule(account, name) for name in names}
+    return Release(tuple(filter(None, functions)), deployment, rules)
 
 
 def _remember(account: AwsAccount, stage: Stage, function: str) -> _Function | None:
@@ -87,7 +92,7 @@ def role_name(stage: Stage, function: str) -> str:
 def put_back(
     account: AwsAccount, stage: Stage, release: Release, say: Callable[[str], None]
 ) -> None:
-    """Make the stage run a release again: policies first, then code, then the API's routes.
+    """Make the stage run a release again: policies first, then code, schedule, the API's routes.
 
     Raises:
         DeploymentError: it could not be done, or not in full.
@@ -100,6 +105,8 @@ def put_back(
                 )
             _put_function_back(account, before)
             say(f"{before.name} runs the code of {before.configuration['LastModified']} again")
+        for name, rule in release.rules.items():
+            _put_rule_back(account, name, rule)
         if release.deployment is not None:
             api_id, deployment = release.deployment
             account.gateway.update_stage(
@@ -113,6 +120,18 @@ def put_back(
             f"and the previous code could not be put back in full ({error}):"
             f" deploy the last good commit with make deploy STAGE={stage.name}"
         ) from error
+
+
+def _put_rule_back(account: AwsAccount, name: str, before: Rule | None) -> None:
+    if before is None:
+        delete_rule(account, name)
+        return
+    account.events.put_rule(
+        Name=name,
+        ScheduleExpression=before.expression,
+        Description=before.description,
+        State=before.state,
+    )
 
 
 def _put_function_back(account: AwsAccount, before: _Function) -> None:

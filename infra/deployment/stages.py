@@ -38,7 +38,7 @@ class Stage:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """What Chalice calls the functions: one for all routes, and the authorizer."""
+        """What Chalice calls the functions: one for all routes, one for each of the others."""
         return tuple(self.configuration["lambda_functions"])
 
     @property

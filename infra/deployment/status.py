@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib import __version__
 from chalicelib.keys.parameters import PUBLIC_KEYS, read_public_key
+from chalicelib.services.key_rotation import standings
 from infra.deployment.apis import api_exists, api_url
 from infra.deployment.aws import AwsAccount, open_account, plain_faults
 from infra.deployment.errors import DeploymentError
 from infra.deployment.regions import refuse_second_region
+from infra.deployment.rules import find_rule, rule_name
 from infra.deployment.smoke import PublicApi
 from infra.deployment.stages import Stage
 from infra.deployment.states import api_id_of, load_state
@@ -30,6 +32,7 @@ def show_status(stage: Stage) -> None:
             ("Functions", _functions(account, stage)),
             ("Tables", _tables(account, stage)),
             ("Keys", _keys(account, stage)),
+            ("Schedule", _schedule(account, stage)),
         ):
             for line in lines:
                 print(f"{kind:9} {line}")
@@ -90,7 +93,23 @@ def _keys(account: AwsAccount, stage: Stage) -> Iterator[str]:
     ]
     if not keys:
         yield "none"
+        return
     now = datetime.now(UTC)
-    for key in sorted(keys, key=lambda key: key.created_at, reverse=True):
-        days = (now - key.created_at) // timedelta(days=1)
-        yield f"{key.key_id}: {days} days old, made {key.created_at:%Y-%m-%d}"
+    keys.sort(key=lambda key: key.created_at, reverse=True)
+    for standing in standings(keys, now):
+        made = standing.key.created_at
+        days = (now - made) // timedelta(days=1)
+        yield f"{standing.key.key_id}: {standing.role}, {days} days old, made {made:%Y-%m-%d}"
+
+
+def _schedule(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    rule = find_rule(account, rule_name(stage, "rotate_keys"))
+    if rule is None:
+        yield "none"
+        return
+    variables = account.functions.get_function_configuration(
+        FunctionName=stage.function_name("rotate_keys")
+    ).get("Environment", {})
+    days = variables.get("Variables", {}).get("ACCOUNTS_KEY_ROTATION_DAYS") or "0"
+    what = "keys are rotated by hand" if days == "0" else f"keys are rotated after {days} days"
+    yield f"{rule.name}: {rule.expression}, {rule.state.lower()}; {what}"

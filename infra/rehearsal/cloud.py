@@ -14,7 +14,7 @@ from infra.rehearsal.errors import RehearsalError
 _NO_PROXY = "127.0.0.1,localhost"
 
 _INTERPRETER = CHECKOUT / ".venv-cloud" / "bin" / "python"
-_SERVICES = "apigateway,cloudformation,dynamodb,iam,lambda,logs,ses,ssm,sts"
+_SERVICES = "apigateway,cloudformation,dynamodb,events,iam,lambda,logs,ses,ssm,sts"
 _START_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 
