@@ -15,6 +15,18 @@ from chalicelib.domain.users import User
 from tests.fakes import START, public_id
 
 PASSWORD = "a tr0ubad0ur & three ponies"
+AN_HOUR_PASSED = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2026-01-02T03:04:05Z",
+    "region": "us-east-1",
+    "resources": ["arn:aws:events:us-east-1:123456789012:rule/accounts-test-rotate_keys-event"],
+    "detail": {},
+}
+"""What EventBridge hands a scheduled function."""
 
 
 def a_user(number: int = 1, **facts: Any) -> User:

@@ -1,12 +1,15 @@
 """What each function may do is what it does: .chalice/policy-*.json, held to every operation.
 
-Every operation of the API is visited, and each call to AWS on the way is put down to the function
-that made it. A call without a grant would be refused on AWS; a grant without a call is too much.
+Every operation of the API is visited, and the keys are rotated once. Each call to AWS on the way is
+put down to the function that made it. A call without a grant would be refused on AWS; a grant
+without a call is too much.
 """
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +17,20 @@ import pytest
 
 from app import app
 from chalicelib.container import Container, use
+from chalicelib.keys.parameters import Parameter
+from chalicelib.schedules import rotate_keys
+from chalicelib.services.key_rotation import KEPT, NOTICE
 from chalicelib.settings import Settings
 from infra.deployment.packages import BOTOCORE_SERVICES
 from infra.deployment.policies import fill_in, policy_file
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
-from tests.aws import STAGE, Call, Wire
+from tests.aws import STAGE, Call, Cloud, Wire
 from tests.fakes import FakeClock
-from tests.samples import PASSWORD
+from tests.samples import AN_HOUR_PASSED, PASSWORD
 
 _CHALICE = Path(__file__).parents[2] / ".chalice"
-_FUNCTIONS = ("api_handler", "authorize")
+_FUNCTIONS = ("api_handler", "authorize", "rotate_keys")
 _PLACE = "us-east-1:123456789012"
 _NAMES = {"Partition": "aws", "Region": "us-east-1", "Account": "123456789012", "Stage": STAGE}
 _BY_LAMBDA_ITSELF = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -80,7 +86,7 @@ def _table(name: str) -> str:
 
 
 class _Account:
-    """The two functions, each in a process of its own, and what each asked of AWS."""
+    """The functions, each in a process of its own, and what each asked of AWS."""
 
     def __init__(self, stage: Settings, clock: FakeClock, wire: Wire) -> None:
         self._clock = clock
@@ -103,6 +109,15 @@ class _Account:
         finally:
             self._put_down("authorize")
             use(self._processes["api_handler"])
+
+    def rotate_keys(self) -> None:
+        """The scheduled function's turn, as often as a rotation has steps."""
+        self._put_down("api_handler")
+        use(self._processes["rotate_keys"])
+        for wait in (timedelta(days=1), NOTICE, KEPT):
+            self._clock.now += wait
+            rotate_keys(AN_HOUR_PASSED, None)
+        self._put_down("rotate_keys")
 
     def finish(self) -> dict[str, set[Grant]]:
         self._put_down("api_handler")
@@ -149,14 +164,27 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
 
 
 @pytest.fixture
+def _same_keys_afterwards(
+    cloud: Cloud, key_parameters: tuple[Parameter, Parameter]
+) -> Iterator[None]:
+    yield
+    root = f"/accounts/{STAGE}"
+    for found in cloud.ssm.get_parameters_by_path(Path=root, Recursive=True)["Parameters"]:
+        cloud.ssm.delete_parameter(Name=found["Name"])
+    for parameter in key_parameters:
+        cloud.put(parameter)
+
+
+@pytest.fixture
 def needed(
+    _same_keys_afterwards: None,
     client: Client,
     stage: Settings,
     clock: FakeClock,
     wire: Wire,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, set[Grant]]:
-    """What each function needs, all operations visited."""
+    """What each function needs, all operations visited and the keys rotated once."""
     token = client.register_admin(1)
     wire.reset()
     account = _Account(stage, clock, wire)
@@ -172,6 +200,8 @@ def needed(
     # A stronger hash, and every login writes it anew.
     account.start_anew(dataclasses.replace(stage, bcrypt_cost=stage.bcrypt_cost + 1))
     _log_in(client)
+    account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
+    account.rotate_keys()
     return account.finish()
 
 
@@ -217,6 +247,18 @@ def test_the_authorizer_reads_two_tables_and_the_public_keys_and_nothing_else() 
     }
 
 
+def test_what_rotates_keys_can_neither_read_a_private_key_nor_touch_a_table() -> None:
+    actions = {action for action, _ in _granted("rotate_keys")} - _BY_LAMBDA_ITSELF
+    assert actions == {"ssm:DeleteParameter", "ssm:GetParametersByPath", "ssm:PutParameter"}
+    readable = {res for action, res in _granted("rotate_keys") if "Get" in action}
+    assert not any("private-keys" in resource for resource in readable)
+
+
+def test_every_function_has_a_policy_that_is_held_to_this() -> None:
+    configured = json.loads((_CHALICE / "config.json").read_bytes())["lambda_functions"]
+    assert tuple(configured) == _FUNCTIONS
+
+
 @pytest.mark.parametrize("function", _FUNCTIONS)
 def test_nobody_may_scan_or_do_anything_to_everything(function: str) -> None:
     for action, resource in _granted(function):
@@ -226,7 +268,8 @@ def test_nobody_may_scan_or_do_anything_to_everything(function: str) -> None:
         assert STAGE in resource
         # A wildcard stands at the end, for the keys and log streams that are yet to be made.
         assert "*" not in resource[:-1]
-        assert _is_of(("/private-keys/*", "/public-keys*", ":log-stream:*"), resource)
+        known = ("/private-keys/*", "/public-keys*", "/public-keys/*", ":log-stream:*")
+        assert _is_of(known, resource)
 
 
 def _is_of(wildcards: Iterable[str], resource: str) -> bool:

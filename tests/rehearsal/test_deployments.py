@@ -2,29 +2,41 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 import requests
 
+from chalicelib.domain.tokens import PublicKey
+from chalicelib.keys.parameters import read_public_key, write_public_key
+from chalicelib.services.key_rotation import KEPT, NOTICE
 from infra.rehearsal.checkouts import copy_checkout
 from infra.rehearsal.deployments import Deployer, Outcome
 from tests.contract.client import Client
 from tests.rehearsal.actions import actions
 from tests.rehearsal.proxies import Network
+from tests.samples import AN_HOUR_PASSED, header_of
 
 STAGE = "staging"
+RULE = f"accounts-{STAGE}-rotate_keys-event"
 DEPLOY_ROLE = Path(__file__).parents[2] / "infra" / "deploy-role.yaml"
 BY_HAND = {
     "dynamodb:ListTables",
+    "dynamodb:PutItem",
     "dynamodb:Scan",
+    "events:DisableRule",
+    "events:ListRules",
+    "events:ListTargetsByRule",
     "iam:ListRoles",
+    "lambda:Invoke",
     "lambda:ListFunctions",
     "logs:DescribeLogGroups",
     "ssm:DeleteParameter",
 }
-"""What these tests themselves ask, and no deployment does."""
+"""What these tests themselves ask, or a command for administrators, and no deployment does."""
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -38,6 +50,40 @@ def last_line(outcome: Outcome) -> str:
 
 def api_ids(aws: boto3.Session) -> list[str]:
     return [api["id"] for api in aws.client("apigateway").get_rest_apis()["items"]]
+
+
+def keys(aws: boto3.Session) -> dict[str, PublicKey]:
+    """The stage's key set."""
+    path = f"/accounts/{STAGE}/public-keys"
+    found = aws.client("ssm").get_parameters_by_path(Path=path)["Parameters"]
+    read = [read_public_key(parameter["Name"], parameter["Value"]) for parameter in found]
+    return {key.key_id: key for key in read}
+
+
+def age_keys(aws: boto3.Session, by: timedelta) -> None:
+    """Let time go by, for the keys."""
+    for key in keys(aws).values():
+        since = key.signing_since and key.signing_since - by
+        older = replace(key, created_at=key.created_at - by, signing_since=since)
+        written = write_public_key(older)
+        aws.client("ssm").put_parameter(
+            Name=f"/accounts/{STAGE}/{written.name}", Value=written.value, Overwrite=True
+        )
+
+
+def run_schedule(aws: boto3.Session) -> str | None:
+    """Call the scheduled function as its rule does; the fault that it ended with, if any."""
+    answer = aws.client("lambda").invoke(
+        FunctionName=f"accounts-{STAGE}-rotate_keys", Payload=json.dumps(AN_HOUR_PASSED)
+    )
+    return answer.get("FunctionError")
+
+
+def signed_with(deployer: Deployer) -> str:
+    """The key that the deployed API signs with now."""
+    target = deployer.target(STAGE)
+    key_id: str = header_of(Client(target.url, target.host).register().token)["kid"]
+    return key_id
 
 
 def health(deployer: Deployer) -> int:
@@ -79,7 +125,11 @@ def test_what_is_uploaded_is_the_package_and_what_runs_is_what_the_stage_says(
     assert deployer.make("package", STAGE).status == 0
     assert path.read_bytes() == package
     functions = aws.client("lambda")
-    for name, memory in ((f"accounts-{STAGE}", 1769), (f"accounts-{STAGE}-authorize", 512)):
+    for name, memory in (
+        (f"accounts-{STAGE}", 1769),
+        (f"accounts-{STAGE}-authorize", 512),
+        (f"accounts-{STAGE}-rotate_keys", 512),
+    ):
         found = functions.get_function(FunctionName=name)
         assert found["Configuration"]["MemorySize"] == memory
         assert requests.get(found["Code"]["Location"], timeout=60).content == package
@@ -103,7 +153,61 @@ def test_the_gateway_limits_and_logs_without_tokens(aws: boto3.Session) -> None:
         f"/aws/apigateway/accounts-{STAGE}": 30,
         f"/aws/lambda/accounts-{STAGE}": 30,
         f"/aws/lambda/accounts-{STAGE}-authorize": 30,
+        f"/aws/lambda/accounts-{STAGE}-rotate_keys": 30,
     }
+
+
+def test_a_function_of_its_own_is_called_every_hour_and_does_nothing_unasked(
+    deployer: Deployer, aws: boto3.Session
+) -> None:
+    events, functions = aws.client("events"), aws.client("lambda")
+    function = functions.get_function(FunctionName=f"accounts-{STAGE}-rotate_keys")["Configuration"]
+    rule = events.describe_rule(Name=RULE)
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
+    (target,) = events.list_targets_by_rule(Rule=RULE)["Targets"]
+    assert target["Arn"] == function["FunctionArn"]
+    assert RULE in functions.get_policy(FunctionName=function["FunctionName"])["Policy"]
+    before = keys(aws)
+    assert run_schedule(aws) is None
+    assert keys(aws) == before
+    said = deployer.make("status", STAGE).output
+    assert f"{RULE}: rate(1 hour), enabled; keys are rotated by hand" in said
+    assert re.search(r"^Keys +[\w-]{43}: signing, 0 days old, made ", said, re.MULTILINE)
+
+
+def test_the_keys_of_a_stage_are_rotated_by_schedule_and_by_hand_and_revoked(
+    deployer: Deployer, aws: boto3.Session
+) -> None:
+    first = signed_with(deployer)
+    published = deployer.make("rotate-keys", STAGE)
+    assert published.status == 0, published.output
+    (second,) = keys(aws).keys() - {first}
+    assert f"Done: {second} is published" in published.output
+    assert "too early" in last_line(deployer.make("rotate-keys", STAGE))
+
+    # The time comes, and the schedule goes on with what was begun by hand.
+    age_keys(aws, NOTICE)
+    functions = aws.client("lambda")
+    name = f"accounts-{STAGE}-rotate_keys"
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    on = {**variables, "ACCOUNTS_KEY_ROTATION_DAYS": "90"}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": on})
+    assert run_schedule(aws) is None
+    assert keys(aws)[second].signing_since is not None
+    assert "keys are rotated after 90 days" in deployer.make("status", STAGE).output
+    age_keys(aws, KEPT)
+    assert run_schedule(aws) is None
+    assert keys(aws).keys() == {second}
+
+    revoked = deployer.make("revoke-key", STAGE, KID=second)
+    assert revoked.status == 0, revoked.output
+    (third,) = keys(aws)
+    assert f"{third} signs now; it is new" in revoked.output
+    again = deployer.make("revoke-key", STAGE, KID=second)
+    assert again.status == 0, again.output
+    assert keys(aws).keys() == {third}
+    assert "there is no key" in last_line(deployer.make("revoke-key", STAGE, KID="nothing"))
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 @pytest.mark.full
@@ -114,6 +218,8 @@ def test_a_release_that_fails_its_visit_is_taken_back(
         name: aws.client("lambda").get_function(FunctionName=name)["Configuration"]["CodeSha256"]
         for name in (f"accounts-{STAGE}", f"accounts-{STAGE}-authorize")
     }
+    # Somebody has stopped the schedule, which a deployment starts again.
+    aws.client("events").disable_rule(Name=RULE)
     bad = Deployer(copy_checkout(tmp_path / "bad"), deployer.endpoint)
     issuing = bad.checkout / "chalicelib" / "services" / "tokens.py"
     source = issuing.read_text("utf-8")
@@ -127,6 +233,7 @@ def test_a_release_that_fails_its_visit_is_taken_back(
     for name, code in ran.items():
         found = aws.client("lambda").get_function(FunctionName=name)["Configuration"]
         assert found["CodeSha256"] == code
+    assert aws.client("events").describe_rule(Name=RULE)["State"] == "DISABLED"
     target = deployer.target(STAGE)
     client = Client(target.url, target.host)
     assert client.get("/user/me", token=client.register().token).status_code == 200
@@ -195,6 +302,7 @@ def test_a_stage_is_taken_down_but_for_its_data(deployer: Deployer, aws: boto3.S
     roles = [role["RoleName"] for role in aws.client("iam").list_roles()["Roles"]]
     assert not any(name.startswith(f"accounts-{STAGE}") for name in roles)
     assert aws.client("logs").describe_log_groups()["logGroups"] == []
+    assert aws.client("events").list_rules()["Rules"] == []
     assert f"accounts-{STAGE}-users" in aws.client("dynamodb").list_tables()["TableNames"]
     assert aws.client("ssm").get_parameters_by_path(Path=f"/accounts/{STAGE}/public-keys")[
         "Parameters"
@@ -211,9 +319,12 @@ def test_what_a_deployment_left_that_broke_off_is_taken_down_too(
     broken = deployer.make("deploy", STAGE)
     network.fault = lambda _method, _path: False
     assert broken.status != 0
-    assert len(aws.client("lambda").list_functions()["Functions"]) == 2
+    assert len(aws.client("lambda").list_functions()["Functions"]) == 3
+    # As if it had broken off a little later, when the schedule is made.
+    aws.client("events").put_rule(Name=RULE, ScheduleExpression="rate(1 hour)")
     outcome = deployer.make("destroy", STAGE)
     assert outcome.status == 0, outcome.output
+    assert aws.client("events").list_rules()["Rules"] == []
     assert aws.client("lambda").list_functions()["Functions"] == []
     assert api_ids(aws) == []
 

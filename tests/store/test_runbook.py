@@ -3,17 +3,14 @@
 import re
 import textwrap
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chalicelib.domain.errors import UserNotFoundError
-from chalicelib.keys.source import SsmKeySource
-from chalicelib.services.keyring import FRESH, SETTLED, KeyRing
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import STAGE, USERS, Cloud
-from tests.fakes import FakeClock, public_id
+from tests.fakes import public_id
 from tests.samples import a_user
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
@@ -58,48 +55,7 @@ def restored(cloud: Cloud, users: DynamoUserStore) -> Iterator[Cloud]:
 
 
 def test_all_programs_are_run_here() -> None:
-    assert len(PROGRAMS) == 2
-
-
-def test_a_new_key_verifies_at_once_and_signs_once_it_is_settled(
-    cloud: Cloud, clock: FakeClock
-) -> None:
-    before = {key.key_id for key in SsmKeySource(f"/accounts/{STAGE}").public_keys()}
-    run("new_signing_key")
-    source = SsmKeySource(f"/accounts/{STAGE}")
-    (new,) = {key.key_id for key in source.public_keys()} - before
-    try:
-        assert "PRIVATE KEY" in source.signing_key(new).private_pem
-        clock.now = datetime.now(UTC)
-        ring = KeyRing(source, clock)
-        assert ring.find(new) is not None
-        assert ring.signing_key().key_id in before
-        clock.now += SETTLED
-        assert ring.signing_key().key_id == new
-    finally:
-        cloud.withdraw(new)
-
-
-def test_a_leaked_key_is_out_of_use_once_the_rings_have_read_again(
-    cloud: Cloud, clock: FakeClock
-) -> None:
-    """Step 2 of a leaked key, on a function that goes on running."""
-    clock.now = datetime.now(UTC)
-    ring = KeyRing(SsmKeySource(f"/accounts/{STAGE}"), clock)
-    leaked = ring.signing_key().key_id
-    held = cloud.ssm.get_parameter(Name=f"/accounts/{STAGE}/public-keys/{leaked}")["Parameter"]
-    run("new_signing_key")
-    cloud.withdraw(leaked)
-    try:
-        assert ring.find(leaked) is not None
-        assert ring.signing_key().key_id == leaked
-        clock.now += FRESH
-        assert ring.find(leaked) is None
-        assert ring.signing_key().key_id != leaked
-    finally:
-        for key in ring.public_keys():
-            cloud.withdraw(key.key_id)
-        cloud.ssm.put_parameter(Name=held["Name"], Value=held["Value"], Type="String")
+    assert len(PROGRAMS) == 1
 
 
 def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUserStore) -> None:

@@ -127,6 +127,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         record.note(outcome="wrong_credentials")
     with telemetry.recording("request") as record:
         record.failed = True
+    with telemetry.recording("key_rotation", action="publish", key="a-key") as record:
+        record.note(next="sign", not_before="a moment")
     try:
         dict[str, str]()["nothing"]
     except KeyError:
@@ -181,7 +183,7 @@ def test_what_is_watched_is_this_stages_own(stage: Stage) -> None:
 
 
 def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_ends() -> None:
-    assert len(ALARMS) == 5
+    assert len(ALARMS) == 6
     for alarm in ALARMS:
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["the-topic"]
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -257,6 +259,7 @@ def test_the_runbooks_queries_ask_for_fields_that_the_lines_have(
     fields: Mapping[str, frozenset[str]] = {
         access_group(stage): frozenset(ACCESS_LOG),
         function_group(stage, "api_handler"): of_functions,
+        function_group(stage, "rotate_keys"): of_functions - {"route", "status", "request_id"},
         function_group(stage, "authorize"): of_functions - {"route", "status", "request_id"},
         "/aws/lambda/$function": of_functions - {"route", "status", "request_id"},
     }
@@ -275,7 +278,7 @@ def test_the_runbooks_messages_are_those_that_are_logged() -> None:
         path.read_text("utf-8") for path in sorted((CHECKOUT / "chalicelib").rglob("*.py"))
     )
     messages = re.findall(r"^\| `([a-z][^`…]+?):? ?…?` \|", RUNBOOK, re.MULTILINE)
-    assert len(messages) == 4
+    assert len(messages) == 6
     assert all(f'"{message}' in sources for message in messages)
 
 
