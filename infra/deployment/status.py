@@ -107,9 +107,13 @@ def _schedule(account: AwsAccount, stage: Stage) -> Iterator[str]:
     if rule is None:
         yield "none"
         return
-    variables = account.functions.get_function_configuration(
-        FunctionName=stage.function_name("rotate_keys")
-    ).get("Environment", {})
-    days = variables.get("Variables", {}).get("ACCOUNTS_KEY_ROTATION_DAYS") or "0"
+    name = stage.function_name("rotate_keys")
+    try:
+        found = account.functions.get_function_configuration(FunctionName=name)
+    except account.functions.exceptions.ResourceNotFoundException:
+        yield f"{rule.name}: {rule.expression}, and no function to call"
+        return
+    variables = found.get("Environment", {}).get("Variables", {})
+    days = variables.get("ACCOUNTS_KEY_ROTATION_DAYS") or "0"
     what = "keys are rotated by hand" if days == "0" else f"keys are rotated after {days} days"
     yield f"{rule.name}: {rule.expression}, {rule.state.lower()}; {what}"
