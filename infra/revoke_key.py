@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.times import system_clock
 from infra.commands import RefusedError, open_stage, run_command
 from infra.rotate_keys import moment
@@ -23,7 +24,7 @@ def _revoke(key_id: str, stage: str) -> None:
     """Revoke a key and report.
 
     Raises:
-        RefusedError: there is no such key.
+        RefusedError: there is no such key, or it could not be done in full.
     """
     from chalicelib.services.key_revocation import UnknownKeyError
 
@@ -34,6 +35,10 @@ def _revoke(key_id: str, stage: str) -> None:
             asked = f"there is no key {key_id!r}:" if key_id else "which key?"
             known = ", ".join(error.key_ids) or "none, since there are none"
             raise RefusedError(f"{asked} give KID=… one of {known}") from error
+        except UnavailableError as error:
+            raise RefusedError(
+                "it could not be finished: run it again to go on from there"
+            ) from error
         for line in _report(key_id, container.settings.stage, revoked, system_clock()):
             print(line)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,20 @@ def test_a_key_that_is_revoked_while_it_is_told_to_sign_leaves_a_set_that_signs(
     revocation.revoke(published.key_id)
     assert published.key_id not in ids(keys)
     assert signer(keys, clock) in ids(keys)
+
+
+def test_two_keys_that_are_revoked_at_once_leave_a_set_that_signs(
+    keys: SsmKeyStore, clock: FakeClock
+) -> None:
+    revocation = KeyRevocation(keys, FakeRevocationStore(), clock)
+    for _ in range(5):
+        keys.add(KeyState.PUBLISHED, clock.now)
+        both = sorted(ids(keys))
+        at_once(*(partial(revocation.revoke, key_id) for key_id in both))
+        assert not ids(keys) & set(both)
+        assert signer(keys, clock) in ids(keys)
+        if len(ids(keys)) > 1:
+            revocation.revoke(max(ids(keys)))
 
 
 def published_keys(rotation: KeyRotation, keys: SsmKeyStore) -> list[PublicKey]:

@@ -9,9 +9,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.times import system_clock
 from chalicelib.domain.tokens import PublicKey
 from chalicelib.keys.parameters import read_public_key, write_public_key
+from chalicelib.keys.source import SsmKeySource
+from chalicelib.keys.store import SsmKeyStore
 from chalicelib.services.key_rotation import KEPT, NOTICE
+from chalicelib.services.keyring import KeyRing
 from infra import revoke_key, rotate_keys
 from infra.keys import ensure_signing_key
 from infra.stacks import deploy_data_stack
@@ -39,6 +44,11 @@ def keys() -> list[PublicKey]:
 def private_ids() -> set[str]:
     found = boto3.client("ssm").get_parameters_by_path(Path=f"{PATH}/private-keys")["Parameters"]
     return {parameter["Name"].rpartition("/")[2] for parameter in found}
+
+
+def signer() -> str:
+    """Which key a function signs with that starts now."""
+    return KeyRing(SsmKeySource(PATH), system_clock).signing_key().key_id
 
 
 def age(by: timedelta) -> None:
@@ -91,6 +101,27 @@ Next: {new.key_id} signs, not before {MOMENT}: make rotate-keys STAGE=staging
     assert "\nNext: a new key is published, whenever you like: make rotate-keys" in said
     assert [key.key_id for key in keys()] == [new.key_id]
     assert private_ids() == {new.key_id}
+
+
+def test_a_key_from_before_there_were_states_is_replaced_like_any_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (key,) = keys()
+    old = write_public_key(replace(key, state=None, signing_since=None))
+    assert "state" not in old.value
+    ssm = boto3.client("ssm")
+    ssm.put_parameter(Name=f"{PATH}/{old.name}", Value=old.value, Overwrite=True)
+    for wait in (timedelta(days=400), NOTICE):
+        age(wait)
+        assert signer() == key.key_id
+        assert rotate_keys.main(["staging"]) == 0
+    (new,) = (each for each in keys() if each.key_id != key.key_id)
+    assert signer() == new.key_id
+    said = capsys.readouterr().out
+    assert has_line(rf"  {key.key_id}  superseded  since {MOMENT}, 400 days old", said)
+    age(KEPT)
+    assert rotate_keys.main(["staging"]) == 0
+    assert [each.key_id for each in keys()] == [new.key_id]
 
 
 def test_too_early_is_one_line_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +184,24 @@ And they do not know the new one.
     again = capsys.readouterr().out
     assert f"{new.key_id} goes on signing\n  both its halves are gone already\n" in again
     assert keys() == [new]
+
+
+def test_what_breaks_off_says_that_it_is_to_be_run_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (leaked,) = keys()
+
+    def unavailable(*_: object) -> None:
+        raise UnavailableError
+
+    with monkeypatch.context() as outage:
+        outage.setattr(SsmKeyStore, "delete", unavailable)
+        assert revoke_key.main([leaked.key_id, "staging"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "accounts: it could not be finished: run it again to go on from there"
+    assert revoke_key.main([leaked.key_id, "staging"]) == 0
+    assert leaked.key_id not in {key.key_id for key in keys()}
+    assert len(keys()) == 1
 
 
 def test_a_published_key_takes_over(capsys: pytest.CaptureFixture[str]) -> None:

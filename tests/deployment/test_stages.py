@@ -29,6 +29,7 @@ def test_every_stage_of_the_checkout_could_start(name: str) -> None:
     assert stage.tags == {"application": "accounts", "stage": name}
     assert stage.function_name("api_handler") == f"accounts-{name}"
     assert stage.function_name("authorize") == f"accounts-{name}-authorize"
+    assert stage.function_name("rotate_keys") == f"accounts-{name}-rotate_keys"
 
 
 def test_what_hashes_passwords_has_a_whole_processor(configuration: dict[str, Any]) -> None:
