@@ -59,8 +59,9 @@ def _report(key_id: str, stage: str, revoked: "Revoked", now: datetime) -> Itera
     yield f"  both its halves are {'deleted' if revoked.was_there else 'gone already'}"
     yield "Whoever verifies tokens without asking this API may keep the public keys until"
     yield f"{moment(now + NOTICE)}. Until they read them again, they believe the revoked key."
-    if revoked.succession is Succession.MADE:
-        yield "And they do not know the new one."
+    changed = revoked.succession is not Succession.UNCHANGED
+    if changed and now - revoked.signing.created_at < NOTICE:
+        yield "And they may not know the one that signs now."
 
 
 if __name__ == "__main__":
