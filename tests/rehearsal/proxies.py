@@ -26,12 +26,16 @@ class Seen:
 
 
 class Network:
-    """Passes requests on to the cloud, until a fault says otherwise."""
+    """Passes requests on to the cloud, until a fault says otherwise.
+
+    A `fault` keeps a request from arriving. A `loss` lets it arrive, and loses the answer.
+    """
 
     def __init__(self, endpoint: str, port: int) -> None:
         self.cloud = urlsplit(endpoint).netloc
         self.endpoint = f"http://127.0.0.1:{port}"
         self.fault: Fault = lambda _method, _path: False
+        self.loss: Fault = lambda _method, _path: False
         self.seen: list[Seen] = []
 
 
@@ -56,6 +60,9 @@ def failing_network(endpoint: str) -> Iterator[Network]:
                 content = answer.read()
             finally:
                 cloud.close()
+            if network.loss(self.command, self.path):
+                self.close_connection = True
+                return
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in _HOP_BY_HOP:

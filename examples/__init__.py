@@ -1,0 +1,1 @@
+"""What users of the API copy into their own projects. Each file stands alone."""
