@@ -1,0 +1,1 @@
+"""Verifying access tokens elsewhere: docs/verify.md."""
