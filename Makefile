@@ -44,7 +44,7 @@ lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint infra/*.yaml
+	$(BIN)/cfn-lint infra/*.yaml examples/verify/*.yaml
 
 format: .venv/.installed ## Format the code
 	$(BIN)/ruff format .
