@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run admin rotate-keys revoke-key test lint format lock openapi clean \
+.PHONY: help run admin rotate-keys revoke-key test test-node lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -38,6 +38,10 @@ revoke-key: .venv/.installed .venv-cloud/.installed ## End every token of a sign
 
 test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
+	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
+	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
 
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .
@@ -79,5 +83,5 @@ rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, an
 	@exec $(BIN)/python -m infra.rehearsal
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-cloud build .chalice/deployments .*_cache
+	rm -rf .venv .venv-cloud build .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

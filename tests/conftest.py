@@ -19,7 +19,7 @@ def _nobodys_environment() -> Iterator[None]:
     """No settings and no AWS account of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith(("ACCOUNTS_", "AWS_"))]:
-            if name != "ACCOUNTS_REQUIRE_BROWSER":
+            if not name.startswith("ACCOUNTS_REQUIRE_"):
                 environment.delenv(name)
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
         environment.setenv("AWS_ACCESS_KEY_ID", "nobody")

@@ -7,7 +7,15 @@ from infra.local.children import CHECKOUT
 
 _ENVIRONMENTS = (".venv", ".venv-cloud")
 _BUILT = shutil.ignore_patterns(
-    *_ENVIRONMENTS, ".git", ".local", "build", "deployed", "deployments", "__pycache__", ".*_cache"
+    *_ENVIRONMENTS,
+    ".git",
+    ".local",
+    "build",
+    "deployed",
+    "deployments",
+    "node_modules",
+    "__pycache__",
+    ".*_cache",
 )
 
 

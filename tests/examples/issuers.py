@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -105,12 +106,14 @@ class Issuer:
             "one for another audience": self.issue(audience="another"),
             "one signed with another key": signed(header, claims, self._foreign_pem),
             "one of an unknown key": signed(header | {"kid": "a"}, claims, self._foreign_pem),
-            "one without a key id": self._signed({"kid": None}, {}),
             "a tampered one": f"{head}.{admin}.{signature}",
             "one without a signature": f"{head}.{payload}.",
             "an unsigned one": f"{unsigned}.{payload}.",
             "an unsigned one with a signature": f"{unsigned}.{payload}.{signature}",
             "one made with the public key": self._made_with_the_public_key(header, payload),
+            "one of another algorithm": jwt.encode(
+                claims, self._pem, headers=header | {"alg": "RS512"}
+            ),
             "half of one": good[: len(good) // 2],
             "no token": "nonsense",
         }
@@ -182,8 +185,11 @@ def publishing(
             thread.join()
 
 
-def make_certificate(path: Path) -> Path:
-    """Write a certificate for this machine, and its key, to a file. Who trusts it trusts nobody."""
+def make_certificate(folder: Path) -> Path:
+    """Write a certificate for this machine into a folder; the file, which has its key as well.
+
+    `authority.pem` beside it is for whoever is to trust it.
+    """
     key = generate_private_key(public_exponent=65_537, key_size=2_048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)
@@ -202,8 +208,10 @@ def make_certificate(path: Path) -> Path:
         .sign(key, SHA256())
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(pem + certificate.public_bytes(Encoding.PEM))
-    return path
+    public = certificate.public_bytes(Encoding.PEM)
+    (folder / "authority.pem").write_bytes(public)
+    (folder / "server.pem").write_bytes(pem + public)
+    return folder / "server.pem"
 
 
 def another_key() -> tuple[Parameter, Parameter]:
