@@ -4,7 +4,9 @@ Each part is imported where it is made, so that a function's cold start pays for
 uses: the authorizer has no password hasher. Time, ids and randomness enter here and nowhere else.
 """
 
+import secrets
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
 
     from chalicelib.services.accounts import AccountService
     from chalicelib.services.authentication import Authenticator
+    from chalicelib.services.credentials import CredentialService
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
     from chalicelib.services.passwords import PasswordHasher
+    from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
-    from chalicelib.services.tokens import TokenIssuer
+    from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.store.sessions import DynamoSessionStore
+    from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
 
 
@@ -39,20 +45,27 @@ class Container:
         settings: Settings,
         clock: Clock = system_clock,
         new_id: Callable[[], str] = _new_uuid,
+        random_octets: Callable[[int], bytes] = secrets.token_bytes,
+        random_below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self.settings = settings
         self._clock = clock
         self._new_id = new_id
+        self._random_octets = random_octets
+        self._random_below = random_below
 
     @cached_property
     def accounts(self) -> "AccountService":
-        """Registering and looking at accounts."""
+        """Registering accounts, looking at them, administering and closing them."""
         from chalicelib.services.accounts import AccountService
         from chalicelib.services.cursors import CursorSigner
 
         return AccountService(
             self._users,
+            self._sessions,
+            self.credentials,
             self._hasher,
+            self._token_sets,
             CursorSigner(self.settings.cursor_secret),
             clock=self._clock,
             new_id=self._new_id,
@@ -60,28 +73,24 @@ class Container:
 
     @cached_property
     def sessions(self) -> "SessionService":
-        """Logging in and out."""
+        """Logging in, staying so, logging out."""
         from chalicelib.services.sessions import SessionService
-        from chalicelib.store.revocations import DynamoRevocationStore
 
-        self._connection  # noqa: B018 - binds the tables
-        return SessionService(self._users, DynamoRevocationStore(), self._hasher, self.tokens)
+        return SessionService(
+            self._users,
+            self._sessions,
+            self._hasher,
+            self._token_sets,
+            self._refresh_tokens,
+            clock=self._clock,
+        )
 
     @cached_property
-    def tokens(self) -> "TokenIssuer":
-        """Signing access tokens."""
-        from chalicelib.services.tokens import TokenIssuer
+    def credentials(self) -> "CredentialService":
+        """Confirming and changing passwords."""
+        from chalicelib.services.credentials import CredentialService
 
-        settings = self.settings
-        return TokenIssuer(
-            self.keys,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            client_id=settings.client_id,
-            lifetime_seconds=settings.access_token_seconds,
-            clock=self._clock,
-            new_id=self._new_id,
-        )
+        return CredentialService(self._users, self._hasher, self._token_sets)
 
     @cached_property
     def authenticator(self) -> "Authenticator":
@@ -126,10 +135,58 @@ class Container:
         return KeyRevocation(store, DynamoRevocationStore(), self._clock)
 
     @cached_property
+    def _token_sets(self) -> "TokenSetService":
+        from chalicelib.services.token_sets import SessionLimits, TokenSetService
+        from chalicelib.services.tokens import TokenIssuer
+
+        settings = self.settings
+        issuer = TokenIssuer(
+            issuer=settings.issuer,
+            audience=settings.audience,
+            client_id=settings.client_id,
+            lifetime_seconds=settings.access_token_seconds,
+            clock=self._clock,
+            new_id=self._new_id,
+        )
+        limits = SessionLimits(
+            idle=timedelta(seconds=settings.session_idle_seconds),
+            absolute=timedelta(seconds=settings.session_absolute_seconds),
+            count=settings.sessions_per_user,
+        )
+        return TokenSetService(
+            issuer,
+            self._refresh_tokens,
+            self.keys,
+            limits,
+            clock=self._clock,
+            new_id=self._new_id,
+            pick=self._random_below,
+        )
+
+    @cached_property
+    def _refresh_tokens(self) -> "RefreshTokens":
+        from chalicelib.services.refresh_tokens import RefreshTokens
+
+        grace = timedelta(seconds=self.settings.refresh_grace_seconds)
+        return RefreshTokens(grace, self._random_octets)
+
+    @cached_property
     def _users(self) -> "DynamoUserStore":
         from chalicelib.store.users import DynamoUserStore
 
-        return DynamoUserStore(self._connection)
+        return DynamoUserStore(self._connection, self._transactions)
+
+    @cached_property
+    def _sessions(self) -> "DynamoSessionStore":
+        from chalicelib.store.sessions import DynamoSessionStore
+
+        return DynamoSessionStore(self._connection, self._transactions)
+
+    @cached_property
+    def _transactions(self) -> "Transactions":
+        from chalicelib.store.transactions import Transactions
+
+        return Transactions(self._connection)
 
     @cached_property
     def _hasher(self) -> "PasswordHasher":
@@ -139,10 +196,23 @@ class Container:
 
     @cached_property
     def _connection(self) -> "Connection":
-        from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, bind
+        from chalicelib.store.items import (
+            MarkerItem,
+            RevokedTokenItem,
+            SessionItem,
+            UserItem,
+            bind,
+        )
 
-        users, revoked_tokens = self.settings.users_table, self.settings.revoked_tokens_table
-        return bind({UserItem: users, MarkerItem: users, RevokedTokenItem: revoked_tokens})
+        settings = self.settings
+        return bind(
+            {
+                UserItem: settings.users_table,
+                MarkerItem: settings.users_table,
+                RevokedTokenItem: settings.revoked_tokens_table,
+                SessionItem: settings.sessions_table,
+            }
+        )
 
 
 _current: Container | None = None

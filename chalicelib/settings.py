@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.domain.sessions import MOST_SESSIONS
 from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS
 
 LOCAL_STAGES = frozenset({"dev", "test"})
@@ -17,6 +18,9 @@ LOCAL_STAGES = frozenset({"dev", "test"})
 _PREFIX = "ACCOUNTS_"
 _DEVELOPMENT_SECRET = "development-only-cursor-secret"  # noqa: S105 - refused outside LOCAL_STAGES
 _SHORTEST_SECRET = 32
+_MINUTE = 60
+_DAY = 86_400
+_YEAR = 365 * _DAY
 _USUAL_BCRYPT_COST = 12
 _MOST_ROTATION_DAYS = 3_650
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
@@ -39,6 +43,10 @@ class Settings:
     audience: str
     client_id: str
     access_token_seconds: int
+    session_idle_seconds: int
+    session_absolute_seconds: int
+    refresh_grace_seconds: int
+    sessions_per_user: int
     bcrypt_cost: int
     key_rotation_days: int
     """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
@@ -54,6 +62,11 @@ class Settings:
     def revoked_tokens_table(self) -> str:
         """Named by infra/data.yaml."""
         return f"accounts-{self.stage}-revoked-tokens"
+
+    @property
+    def sessions_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-sessions"
 
     @property
     def keys_path(self) -> str:
@@ -82,8 +95,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         audience=reader.text("AUDIENCE", _ANY, "a name", "accounts"),
         client_id=reader.text("CLIENT_ID", _ANY, "a name", "accounts"),
         access_token_seconds=reader.number(
-            "ACCESS_TOKEN_SECONDS", 1, LONGEST_ACCESS_TOKEN_SECONDS, 900
+            "ACCESS_TOKEN_SECONDS", 1, LONGEST_ACCESS_TOKEN_SECONDS, 15 * _MINUTE
         ),
+        session_idle_seconds=reader.number("SESSION_IDLE_SECONDS", 1, 10 * _YEAR, 30 * _DAY),
+        session_absolute_seconds=reader.number("SESSION_ABSOLUTE_SECONDS", 1, 10 * _YEAR, _YEAR),
+        refresh_grace_seconds=reader.number("REFRESH_GRACE_SECONDS", 1, 5 * _MINUTE, 10),
+        sessions_per_user=reader.number("SESSIONS_PER_USER", 1, MOST_SESSIONS, 100),
         bcrypt_cost=reader.number(
             "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
         ),

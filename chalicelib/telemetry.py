@@ -61,6 +61,24 @@ def note(**facts: Any) -> None:
         record.note(**facts)
 
 
+def security_event(name: str, **facts: str) -> None:
+    """Write a line of its own about something that somebody may want to look into.
+
+    It is also a metric, `SecurityEvents`, by stage and event.
+    """
+    record = _current.get()
+    known = {} if record is None else record.facts
+    line = {
+        "event": name,
+        "stage": known.get("stage", "unknown"),
+        "request_id": known.get("request_id", "unknown"),
+        **facts,
+        "SecurityEvents": 1,
+        "_aws": _embedded([_directive(["stage", "event"], {"SecurityEvents": ("Count", 1)})]),
+    }
+    _log.warning(name, extra={"line": line})
+
+
 @contextmanager
 def store_call() -> Iterator[None]:
     """Count and time a call to the store."""
@@ -120,9 +138,12 @@ def _line(record: Record) -> dict[str, Any]:
         **{name: value for name, (_, value) in metrics.items()},
     }
     if directives:
-        milliseconds = time.time_ns() // 1_000_000
-        line["_aws"] = {"Timestamp": milliseconds, "CloudWatchMetrics": directives}
+        line["_aws"] = _embedded(directives)
     return line
+
+
+def _embedded(directives: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": directives}
 
 
 def _directive(dimensions: list[str], metrics: dict[str, tuple[str, float]]) -> dict[str, Any]:

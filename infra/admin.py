@@ -63,7 +63,7 @@ def _register(accounts: "AccountService", email: EmailAddress, password: NewPass
         digits = f"{secrets.randbelow(10_000):04}" if attempt else ""
         try:
             username = Username.parse(name[: LONGEST_USERNAME - len(digits)] + digits)
-            accounts.register(email, username, password)
+            accounts.enrol(email, username, password)
         except UsernameTakenError:
             continue
         except EmailTakenError:

@@ -37,7 +37,7 @@ _SCHEMA = "#/components/schemas/{name}"
 
 _RESOURCES: Mapping[Routes, str] = {
     accounts.routes: "Who has an account here.",
-    auth.routes: "Showing who you are, and ceasing to.",
+    auth.routes: "Showing who you are, staying so, and ceasing to.",
     documents.routes: "What anyone may read: this page, the keys that tokens are signed with.",
 }
 """Every resource, in the order of the page, and the line below its heading."""
@@ -47,6 +47,9 @@ Accounts and tokens over HTTP: JSON in, JSON out.
 
 * Register or log in, and show the token you are given: `Authorization: Bearer <token>`. Here,
   *Authorize* does it for you.
+* An access token lives for minutes. Before it ends, spend the refresh token that came with it:
+  `POST /auth/refresh` answers a new one of each. A session that was ended is dead at the next
+  request.
 * A failure is `{{"status": "fail", "code": "…", "message": "…"}}`, whatever made it. Branch on
   `code`; `message` is for people. A validation failure adds `errors`, a reason for each field.
 * Times are RFC 3339 in UTC. Identifiers are opaque strings.
@@ -58,8 +61,8 @@ Accounts and tokens over HTTP: JSON in, JSON out.
 """
 
 _BEARER = """
-An access token, which `POST /user` and `POST /auth/login` answer in `Authorization`. The bare
-token, without `Bearer`, is accepted too.
+An access token, which `POST /user`, `POST /auth/login` and `POST /auth/refresh` answer in
+`Authorization`. The bare token, without `Bearer`, is accepted too.
 """
 
 _HEADERS: Mapping[str, _Json] = {
@@ -82,6 +85,11 @@ _PATH_PARAMETERS: Mapping[str, _Json] = {
         "description": "The user's `public_id`, or `me` for the caller's own.",
         "schema": {"type": "string"},
         "example": "me",
+    },
+    "session_id": {
+        "description": "The session's `session_id`.",
+        "schema": {"type": "string"},
+        "example": "5f0f3c9e-27a8-4c53-a6ff-1c1c0c2b9b1e",
     },
     "name": {
         "description": "The file's name.",
@@ -215,7 +223,7 @@ def _describe_operation(tag: str, operation: Operation) -> _Json:
     if parameters := [*_path_parameters(operation.path), *_query_parameters(operation)]:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = _request_body(operation.body)
+        described["requestBody"] = _request_body(operation.body, operation.body_required)
     described["responses"] = {str(operation.status): _success(operation)}
     return described
 
@@ -285,14 +293,14 @@ def _query_parameter(name: str, schema: _Json) -> _Json:
     return {**described, "schema": schema}
 
 
-def _request_body(body: type[msgspec.Struct]) -> _Json:
+def _request_body(body: type[msgspec.Struct], required: bool) -> _Json:  # noqa: FBT001 - as declared
     """A body, with an example of those fields that have one: it can be sent as it stands."""
     properties: dict[str, _Json] = _components([body])[body.__name__]["properties"]
     example = {
         name: schema["examples"][0] for name, schema in properties.items() if "examples" in schema
     }
     content = {_JSON: {"schema": _reference(body), "example": example}}
-    return {"required": True, "content": content}
+    return {"required": required, "content": content}
 
 
 def _schemas() -> _Json:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 DATA_TEMPLATE = Path(__file__).with_name("data.yaml")
-TABLES = {"UsersTable": "users", "RevokedTokensTable": "revoked-tokens"}
+TABLES = {
+    "UsersTable": "users",
+    "RevokedTokensTable": "revoked-tokens",
+    "SessionsTable": "sessions",
+}
 """The template's tables, and what each is called after `accounts-<stage>-`."""
 
 _PATIENCE: "WaiterConfigTypeDef" = {"Delay": 1, "MaxAttempts": 900}

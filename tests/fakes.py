@@ -4,7 +4,7 @@ The stores and the key source pass the same tests as the real ones: tests/store.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.errors import (
@@ -14,10 +14,11 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.names import fold
-from chalicelib.domain.principals import Standing
+from chalicelib.domain.principals import Principal, Standing
+from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
-from chalicelib.domain.tokens import KeyState, PublicKey, SigningKey
-from chalicelib.domain.users import Credentials, Page, User
+from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
+from chalicelib.domain.users import Credentials, LoginFacts, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
 
@@ -38,6 +39,22 @@ class FakeClock:
 
     def reset(self) -> None:
         self.now = START
+
+
+class FakeRandom:
+    """Octets that can be told apart, and the lowest number each time."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def octets(self, count: int) -> bytes:
+        self.last += 1
+        return self.last.to_bytes(count, "big")
+
+    def below(self, bound: int) -> int:
+        """Answers 0, 1, 2 … below the bound, as long as they last."""
+        self.last += 1
+        return self.last % bound
 
 
 class FakeIds:
@@ -66,28 +83,54 @@ class _Breakable:
             raise UnavailableError
 
 
+@dataclass
+class FakeTables:
+    """What the fake stores share, as the real ones share DynamoDB's tables."""
+
+    users: dict[str, Credentials] = field(default_factory=dict)
+    sessions: dict[tuple[str, int], Session] = field(default_factory=dict)
+    revoked: dict[str, int] = field(default_factory=dict)
+    """Until when, in seconds since the epoch, by session or by `key#<key id>`."""
+
+    def revoke_key(self, key_id: str) -> None:
+        self.revoked[revoked_key_row(key_id)] = FOR_GOOD
+
+    def is_revoked(self, key_id: str) -> bool:
+        return revoked_key_row(key_id) in self.revoked
+
+
 class FakeUserStore(_Breakable):
     """Users in memory. `down` makes it unavailable; `calls` counts how often it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: FakeTables | None = None) -> None:
         super().__init__()
-        self.rows: dict[str, Credentials] = {}
+        self.tables = tables or FakeTables()
+        self.rows = self.tables.users
 
-    def add(self, user: User, password_hash: str) -> None:
+    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
         self._called()
         users = [row.user for row in self.rows.values()]
         if any(fold(user.email) == fold(other.email) for other in users):
             raise EmailTakenError
         if any(fold(user.username) == fold(other.username) for other in users):
             raise UsernameTakenError
+        if opening is not None:
+            if self.tables.is_revoked(opening.signing_key_id):
+                return False
+            session = opening.session
+            self.tables.sessions[session.public_id, session.slot] = session
         self.rows[user.public_id] = Credentials(user, password_hash)
+        return True
 
-    def remove(self, user: User) -> None:
+    def remove(self, user: User, other_admin: str | None = None) -> Removal:
         self._called()
         row = self.rows.get(user.public_id)
-        if row is None or (row.user.email, row.user.username) != (user.email, user.username):
-            raise UserNotFoundError
+        if other_admin is not None and not self._is_enabled_admin(other_admin):
+            return Removal.NO_OTHER_ADMIN
+        if row is None or _as_read(row.user) != _as_read(user):
+            return Removal.CHANGED
         del self.rows[user.public_id]
+        return Removal.DONE
 
     def get(self, public_id: str) -> User | None:
         self._called()
@@ -95,22 +138,28 @@ class FakeUserStore(_Breakable):
         return row.user if row else None
 
     def find_by_email(self, key: str) -> User | None:
-        found = self.credentials_by_email(key)
+        found = self.login_by_email(key, "a-key").credentials
         return found.user if found else None
 
     def find_by_username(self, key: str) -> User | None:
-        found = self.credentials_by_username(key)
+        found = self.login_by_username(key, "a-key").credentials
         return found.user if found else None
 
-    def credentials_by_email(self, key: str) -> Credentials | None:
+    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
         self._called()
         rows = self.rows.values()
-        return next((row for row in rows if fold(row.user.email) == key), None)
+        found = next((row for row in rows if fold(row.user.email) == key), None)
+        return LoginFacts(found, self.tables.is_revoked(signing_key_id))
 
-    def credentials_by_username(self, key: str) -> Credentials | None:
+    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
         self._called()
         rows = self.rows.values()
-        return next((row for row in rows if fold(row.user.username) == key), None)
+        found = next((row for row in rows if fold(row.user.username) == key), None)
+        return LoginFacts(found, self.tables.is_revoked(signing_key_id))
+
+    def login_by_id(self, public_id: str, signing_key_id: str) -> LoginFacts:
+        self._called()
+        return LoginFacts(self.rows.get(public_id), self.tables.is_revoked(signing_key_id))
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         self._called()
@@ -118,11 +167,49 @@ class FakeUserStore(_Breakable):
         if row and row.password_hash == old_hash:
             self.rows[public_id] = Credentials(row.user, new_hash)
 
-    def grant_admin(self, public_id: str) -> User:
+    def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
+        self._called()
+        row = self.rows.get(before.user.public_id)
+        if row is None or row.password_hash != before.password_hash:
+            return False
+        if row.user.token_version != before.user.token_version:
+            return False
+        user = replace(row.user, token_version=session.token_version)
+        self.rows[user.public_id] = Credentials(user, new_hash)
+        self.tables.sessions[session.public_id, session.slot] = session
+        return True
+
+    def raise_token_version(self, public_id: str) -> None:
         self._called()
         if public_id not in self.rows:
             raise UserNotFoundError
-        return self.change(public_id, admin=True)
+        version = self.rows[public_id].user.token_version
+        self.change(public_id, token_version=version + 1)
+
+    def set_rights(
+        self,
+        public_id: str,
+        *,
+        admin: bool | None = None,
+        disabled: bool | None = None,
+        other_admin: str | None = None,
+    ) -> User | None:
+        self._called()
+        if other_admin is not None and not self._is_enabled_admin(other_admin):
+            return None
+        if public_id not in self.rows:
+            raise UserNotFoundError
+        user = self.rows[public_id].user
+        return self.change(
+            public_id,
+            admin=user.admin if admin is None else admin,
+            disabled=user.disabled if disabled is None else disabled,
+            token_version=user.token_version + (1 if disabled else 0),
+        )
+
+    def admins(self) -> Iterator[str]:
+        self._called()
+        return iter([key for key in self.rows if self._is_enabled_admin(key)])
 
     def page(self, limit: int, position: str | None) -> Page:
         self._called()
@@ -138,48 +225,131 @@ class FakeUserStore(_Breakable):
         )
 
     def change(self, public_id: str, **changes: object) -> User:
-        """What no method of the contract does yet: a test sets the scene with it."""
+        """Set the scene behind the contract's back."""
         row = self.rows[public_id]
         user = replace(row.user, **changes)  # type: ignore[arg-type] # named by the tests
         self.rows[public_id] = Credentials(user, row.password_hash)
         return user
 
+    def _is_enabled_admin(self, public_id: str) -> bool:
+        row = self.rows.get(public_id)
+        return row is not None and row.user.admin and not row.user.disabled
+
+
+def _as_read(user: User) -> tuple[str, str, bool]:
+    return user.email, user.username, user.admin
+
+
+class FakeSessionStore(_Breakable):
+    """Sessions in memory."""
+
+    def __init__(self, tables: FakeTables) -> None:
+        super().__init__()
+        self._tables = tables
+        self.rows = tables.sessions
+
+    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
+        self._called()
+        place = session.public_id, session.slot
+        in_the_way = self.rows.get(place)
+        if in_the_way and in_the_way.session_id not in (
+            session.session_id,
+            ending.session_id if ending else None,
+        ):
+            lapsed = in_the_way.expires_at <= session.created_at
+            if not lapsed and in_the_way.token_version >= session.token_version:
+                return False
+        if ending:
+            if ending.slot != session.slot:
+                held = self.rows.get((ending.public_id, ending.slot))
+                if held and held.session_id != ending.session_id:
+                    return False
+                self.rows.pop((ending.public_id, ending.slot), None)
+            self._tables.revoked[ending.session_id] = revoked_until
+        self.rows[place] = session
+        return True
+
+    def of_user(self, public_id: str) -> tuple[Session, ...]:
+        self._called()
+        return tuple(row for (owner, _), row in self.rows.items() if owner == public_id)
+
+    def find(self, token: RefreshToken, signing_key_id: str) -> RefreshFacts:
+        self._called()
+        row = self._tables.users.get(token.public_id)
+        return RefreshFacts(
+            row.user if row else None,
+            self._held(token.public_id, token.session_id),
+            self._tables.is_revoked(signing_key_id),
+        )
+
+    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+        self._called()
+        held = self._held(session.public_id, session.session_id)
+        if held is None or held.lineage.current_hash != used.secret_hash:
+            return held
+        self.rows[session.public_id, session.slot] = session
+        return session
+
+    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+        self._called()
+        if self._held(public_id, session_id):
+            del self.rows[public_id, slot_of(session_id)]
+        self._tables.revoked[session_id] = revoked_until
+
+    def end_if_alive(
+        self, principal: Principal, session_id: str, now: int, revoked_until: int
+    ) -> bool:
+        self._called()
+        held = self._held(principal.user.public_id, session_id)
+        moment = datetime.fromtimestamp(now, UTC)
+        if held is None or not held.is_alive(principal.user.token_version, moment):
+            return False
+        self.end(held.public_id, session_id, revoked_until)
+        return True
+
+    def forget(self, public_id: str) -> None:
+        self._called()
+        for place in [place for place in self.rows if place[0] == public_id]:
+            del self.rows[place]
+
+    def _held(self, public_id: str, session_id: str) -> Session | None:
+        held = self.rows.get((public_id, slot_of(session_id)))
+        return held if held and held.session_id == session_id else None
+
 
 class FakeRevocationStore(_Breakable):
-    """Revoked tokens and keys in memory; `until` is when each is forgotten."""
+    """Revoked keys in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: FakeTables | None = None) -> None:
         super().__init__()
-        self.until: dict[str, int] = {}
-
-    def revoke(self, token_id: str, until: int) -> None:
-        self._called()
-        self.until[token_id] = until
+        self.tables = tables or FakeTables()
 
     def revoke_key(self, key_id: str) -> None:
-        self.revoke(revoked_key_row(key_id), FOR_GOOD)
+        self._called()
+        self.tables.revoke_key(key_id)
 
     def is_key_revoked(self, key_id: str) -> bool:
         self._called()
-        return revoked_key_row(key_id) in self.until
+        return self.tables.is_revoked(key_id)
 
 
 class FakeStandingStore(_Breakable):
-    """Answers from the other two fakes."""
+    """Answers from the tables of the other two."""
 
-    def __init__(
-        self, users: FakeUserStore, revocations: FakeRevocationStore, clock: FakeClock
-    ) -> None:
+    def __init__(self, tables: FakeTables, clock: FakeClock) -> None:
         super().__init__()
-        self._users = users
-        self._revocations = revocations
+        self._tables = tables
         self._clock = clock
 
-    def standing(self, public_id: str, token_id: str) -> Standing:
+    def standing(self, claims: AccessClaims) -> Standing:
         self._called()
-        row = self._users.rows.get(public_id)
-        until = self._revocations.until.get(token_id, 0)
-        return Standing(row.user if row else None, until > epoch_seconds(self._clock()))
+        row = self._tables.users.get(claims.public_id)
+        now = epoch_seconds(self._clock())
+        revoked = any(
+            self._tables.revoked.get(name, 0) > now
+            for name in (claims.session_id, revoked_key_row(claims.key_id))
+        )
+        return Standing(row.user if row else None, revoked)
 
 
 class FakeKeySource(_Breakable):

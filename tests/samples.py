@@ -3,7 +3,8 @@
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import Client, Lineage, Opening, Session, session_id_in
+from chalicelib.domain.tokens import AccessClaims
 from chalicelib.domain.users import User
 from tests.fakes import START, public_id
 
@@ -40,9 +43,46 @@ def a_user(number: int = 1, **facts: Any) -> User:
     return User(**defaults | facts)
 
 
+CLIENT = Client("192.0.2.1", "tests")
+
+
+def a_session(user: User | None = None, number: int = 0, **facts: Any) -> Session:
+    """A session of a user, in the slot of its number."""
+    owner = user or a_user()
+    session_id = session_id_in(number, public_id(number))
+    defaults: dict[str, Any] = {
+        "public_id": owner.public_id,
+        "session_id": session_id,
+        "token_version": owner.token_version,
+        "created_at": START,
+        "last_used_at": START,
+        "expires_at": START + timedelta(days=30),
+        "client": CLIENT,
+        "lineage": Lineage(b"a family's hash", b"a token's hash"),
+    }
+    return Session(**defaults | facts)
+
+
+def claims(number: int = 1, session_id: str = "a-session", key_id: str = "a-key") -> AccessClaims:
+    """What a verified token of a user of that number says."""
+    return AccessClaims(
+        public_id=public_id(number), session_id=session_id, token_version=1, key_id=key_id
+    )
+
+
+class _Users(Protocol):
+    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool: ...
+
+
+def add(users: _Users, user: User, password_hash: str = "a hash") -> None:
+    """Add a user, with a session that the test is not about."""
+    assert users.add(user, password_hash, Opening(a_session(user), "a-key"))
+
+
 def a_caller(user: User | None = None, *, admin: bool = False) -> Principal:
     """Somebody whom the authorizer let in."""
-    return Principal(user or a_user(admin=admin), "a-token-id", 1_800_000_000)
+    owner = user or a_user(admin=admin)
+    return Principal(owner, a_session(owner).session_id)
 
 
 def encode(octets: bytes) -> str:

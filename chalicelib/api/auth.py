@@ -1,15 +1,31 @@
-"""`/auth`: logging in and out."""
+"""`/auth`: logging in, staying so, and out; sessions; the password."""
 
 from chalicelib.api.routes import Routes
-from chalicelib.api.schemas import DoneView, LoginBody, TokenSetView
+from chalicelib.api.schemas import (
+    ChangePasswordBody,
+    DoneView,
+    LoginBody,
+    RefreshBody,
+    SessionListView,
+    SessionView,
+    TokenSetView,
+)
+from chalicelib.authorizer import authorize
 from chalicelib.container import container
 from chalicelib.domain.errors import (
+    NotAllowedError,
+    RefreshTokenInvalidError,
+    SessionNotFoundError,
     TokenExpiredError,
     TokenInvalidError,
     TokenMissingError,
     TokenRevokedError,
+    UserNotFoundError,
     WrongCredentialsError,
+    WrongPasswordError,
 )
+from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import Client
 from chalicelib.telemetry import note
 
 routes = Routes(__name__, tag="Tokens and sessions")
@@ -18,22 +34,43 @@ routes = Routes(__name__, tag="Tokens and sessions")
 @routes.post(
     "/auth/login",
     body=LoginBody,
+    reads_client=True,
     answer=TokenSetView,
     errors=(WrongCredentialsError,),
     counts="Logins",
 )
-def login(body: LoginBody) -> TokenSetView:
+def login(body: LoginBody, client: Client) -> TokenSetView:
     """Log in, by email or by username.
 
-    Whatever was wrong, the answer is the same and takes the same time.
+    Each login opens a session. Whatever was wrong, the answer is the same and takes the same time.
     """
     sessions = container().sessions
     if isinstance(body.email, str):
-        token = sessions.log_in_by_email(body.email, body.password)
+        token_set = sessions.log_in_by_email(body.email, body.password, client)
     else:
-        token = sessions.log_in_by_username(str(body.username), body.password)
-    note(user=token.public_id)
-    return TokenSetView.of(token, "Successfully logged in.")
+        token_set = sessions.log_in_by_username(str(body.username), body.password, client)
+    note(user=token_set.public_id)
+    return TokenSetView.of(token_set, "Successfully logged in.")
+
+
+@routes.post(
+    "/auth/refresh",
+    body=RefreshBody,
+    reads_client=True,
+    answer=TokenSetView,
+    errors=(RefreshTokenInvalidError,),
+    counts="Refreshes",
+)
+def refresh(body: RefreshBody, client: Client) -> TokenSetView:
+    """Spend a refresh token on a new token set.
+
+    Keep the new refresh token: the old one is spent. If the answer was lost, or another tab was
+    faster, the old one still gets a working token set of the same session for some seconds. Used
+    later than that it has been copied, and the session ends.
+    """
+    token_set = container().sessions.refresh(body.refresh_token, client)
+    note(user=token_set.public_id)
+    return TokenSetView.of(token_set, "Successfully refreshed.")
 
 
 @routes.post(
@@ -44,7 +81,7 @@ def login(body: LoginBody) -> TokenSetView:
     counts="Logouts",
 )
 def logout(authorization: str) -> DoneView:
-    """Log out: the token is dead from the next request on.
+    """Log out: the token and its session are dead from the next request on.
 
     Whatever is wrong with the token is said: that it is missing, malformed, expired, or logged
     out already.
@@ -55,3 +92,64 @@ def logout(authorization: str) -> DoneView:
     note(user=caller.user.public_id)
     container().sessions.log_out(caller)
     return DoneView(message="Successfully logged out.")
+
+
+@routes.get("/auth/sessions", answer=SessionListView, authorizer=authorize)
+def list_sessions(caller: Principal) -> SessionListView:
+    """List one's sessions, the newest first."""
+    sessions = container().sessions.list(caller)
+    return SessionListView([SessionView.of(session, caller) for session in sessions])
+
+
+@routes.delete("/auth/sessions", answer=DoneView, authorizer=authorize, errors=(TokenInvalidError,))
+def end_sessions(caller: Principal) -> DoneView:
+    """End all of one's sessions, this one too, from the next request on."""
+    container().sessions.end_all(caller)
+    return DoneView(message="All sessions have ended.")
+
+
+@routes.delete(
+    "/auth/sessions/{session_id}",
+    answer=DoneView,
+    authorizer=authorize,
+    errors=(SessionNotFoundError,),
+)
+def end_session(caller: Principal, session_id: str) -> DoneView:
+    """End one of one's sessions, from the next request on."""
+    container().sessions.end(caller, session_id)
+    return DoneView(message="The session has ended.")
+
+
+@routes.delete(
+    "/user/{public_id}/sessions",
+    answer=DoneView,
+    authorizer=authorize,
+    errors=(NotAllowedError, UserNotFoundError),
+)
+def end_sessions_of(caller: Principal, public_id: str) -> DoneView:
+    """End all sessions of a user, from the next request on.
+
+    For admins.
+    """
+    container().sessions.end_all_of(caller, public_id)
+    return DoneView(message="All sessions have ended.")
+
+
+@routes.post(
+    "/auth/password/change",
+    body=ChangePasswordBody,
+    reads_client=True,
+    answer=TokenSetView,
+    authorizer=authorize,
+    errors=(TokenInvalidError, WrongPasswordError),
+    counts="PasswordChanges",
+)
+def change_password(caller: Principal, body: ChangePasswordBody, client: Client) -> TokenSetView:
+    """Change one's password.
+
+    Every session ends, this one too. The answer carries the token set of a new one.
+    """
+    token_set = container().credentials.change(
+        caller, body.current_password, body.new_password, client
+    )
+    return TokenSetView.of(token_set, "Successfully changed.")

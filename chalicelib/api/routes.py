@@ -20,6 +20,7 @@ from chalicelib.api.inputs import check_size, read_body, read_query
 from chalicelib.container import container
 from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
 from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import Client
 from chalicelib.settings import SettingsError
 from chalicelib.telemetry import note, recording
 
@@ -54,12 +55,16 @@ class Operation:
     """How many seconds caches may keep the answer; not at all unless told."""
     body: type[msgspec.Struct] | None = None
     """What the view is called with as `body`."""
+    body_required: bool = True
+    """There has to be one. If not, none at all stands for an empty object."""
     query: type[msgspec.Struct] | None = None
     """What the view is called with as `query`."""
     authorizer: ChaliceAuthorizer | None = None
     """Who lets the caller in. The view is called with the `Principal` as `caller`."""
     reads_token: bool = False
     """The view reads the token itself: it is called with the header as `authorization`."""
+    reads_client: bool = False
+    """The view is called with the `Client` as `client`."""
     errors: tuple[type[AccountsError], ...] = ()
     """What it refuses, besides what follows from the rest."""
     counts: str | None = None
@@ -82,6 +87,14 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
     def post(self, path: str, **declared: Any) -> Callable[[View], View]:
         """Declare a POST, by the fields of `Operation`."""
         return self._declare("POST", path, declared)
+
+    def patch(self, path: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a PATCH, by the fields of `Operation`."""
+        return self._declare("PATCH", path, declared)
+
+    def delete(self, path: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a DELETE, by the fields of `Operation`."""
+        return self._declare("DELETE", path, declared)
 
     def _declare(
         self, method: str, path: str, declared: Mapping[str, Any]
@@ -151,7 +164,10 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         inputs: dict[str, Any] = {}
         if operation.body is not None:
             content_type = request.headers.get("content-type")
-            inputs["body"] = read_body(request.raw_body, content_type, operation.body)
+            given = request.raw_body
+            if not given and not operation.body_required:
+                given, content_type = b"{}", _JSON
+            inputs["body"] = read_body(given, content_type, operation.body)
         else:
             check_size(request.raw_body)
         if operation.query is not None:
@@ -161,6 +177,8 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
             note(user=caller.user.public_id)
         if operation.reads_token:
             inputs["authorization"] = request.headers.get("authorization", "")
+        if operation.reads_client:
+            inputs["client"] = _client_of(request)
         return inputs
 
     def _answer(
@@ -199,6 +217,12 @@ def _cors_origins() -> tuple[str, ...]:
 def _query_of(request: Request) -> dict[str, list[str]]:
     parameters = request.query_params
     return {name: parameters.getlist(name) for name in parameters} if parameters else {}
+
+
+def _client_of(request: Request) -> Client:
+    """Whoever API Gateway has the connection with: no header says otherwise."""
+    identity = request.context["identity"]
+    return Client.of(identity["sourceIp"], identity.get("userAgent") or "")
 
 
 def _caller_of(request: Request) -> Principal:

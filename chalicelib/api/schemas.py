@@ -13,9 +13,13 @@ from chalicelib.domain.errors import InvalidInputError
 from chalicelib.domain.names import EmailAddress, Username
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
-from chalicelib.domain.tokens import AccessToken
+from chalicelib.domain.sessions import Session, TokenSet
 from chalicelib.domain.users import User
 from chalicelib.services.accounts import Listing
+
+_Time = Annotated[
+    str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-02T03:04:05Z"])
+]
 
 
 class RegisterBody(Struct, forbid_unknown_fields=True):
@@ -45,6 +49,42 @@ class LoginBody(Struct, forbid_unknown_fields=True, kw_only=True):
             raise InvalidInputError({"email": reason, "username": reason})
 
 
+class RefreshBody(Struct, forbid_unknown_fields=True):
+    """What keeps a client logged in."""
+
+    refresh_token: Annotated[str, Meta(examples=["rt1_MZNRt20hQB…"])]
+
+
+class ChangePasswordBody(Struct, forbid_unknown_fields=True):
+    """The caller's password, and the one to have instead."""
+
+    current_password: Annotated[Password, Meta(examples=["correct horse battery staple"])]
+    new_password: Annotated[NewPassword, Meta(examples=["staple battery horse correct"])]
+
+
+class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to change of a user. What is not named stays as it is."""
+
+    RULE: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
+    """What JSON Schema calls the rule between fields."""
+
+    admin: Annotated[bool, Meta(examples=[True])] | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Check the rule between fields."""
+        if self.admin is UNSET and self.disabled is UNSET:
+            raise InvalidInputError({"body": "Give at least one field."})
+
+
+class CloseBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The caller's password, if the account is their own."""
+
+    current_password: (
+        Annotated[Password, Meta(examples=["correct horse battery staple"])] | UnsetType
+    ) = UNSET
+
+
 class ListQuery(Struct):
     """Which users to list."""
 
@@ -69,11 +109,25 @@ class TokenSetView(DoneView, kw_only=True):
     ] = field(name="Authorization")
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: Annotated[int, Meta(description="Seconds.", examples=[900])]
+    refresh_token: Annotated[
+        str,
+        Meta(
+            description="For `POST /auth/refresh`, once. Opaque.",
+            examples=["rt1_MZNRt20hQB…"],
+        ),
+    ]
+    session_id: Annotated[str, Meta(examples=["5f0f3c9e-27a8-4c53-a6ff-1c1c0c2b9b1e"])]
 
     @classmethod
-    def of(cls, token: AccessToken, message: str) -> Self:
-        """The token set of a token that was just issued."""
-        return cls(message=message, authorization=token.text, expires_in=token.expires_in)
+    def of(cls, token_set: TokenSet, message: str) -> Self:
+        """The token set that was just issued."""
+        return cls(
+            message=message,
+            authorization=token_set.access_token,
+            expires_in=token_set.expires_in,
+            refresh_token=token_set.refresh_token,
+            session_id=token_set.session_id,
+        )
 
 
 class UserView(Struct, omit_defaults=True):
@@ -81,9 +135,7 @@ class UserView(Struct, omit_defaults=True):
 
     public_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
     username: Annotated[str, Meta(examples=["Zoë"])]
-    registered_on: Annotated[
-        str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-02T03:04:05Z"])
-    ]
+    registered_on: _Time
     email: Annotated[str, Meta(examples=["zoe@example.com"])] | UnsetType = UNSET
     email_verified: bool | UnsetType = UNSET
     admin: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
@@ -114,6 +166,37 @@ class UserListView(Struct, omit_defaults=True):
         """A listing as this reader may see it."""
         users = [UserView.of(user, reader) for user in listing.users]
         return cls(users, UNSET if listing.next_cursor is None else listing.next_cursor)
+
+
+class SessionView(Struct, kw_only=True):
+    """A login on some device, or in some program."""
+
+    session_id: Annotated[str, Meta(examples=["5f0f3c9e-27a8-4c53-a6ff-1c1c0c2b9b1e"])]
+    created_at: _Time
+    last_used_at: Annotated[_Time, Meta(description="When it was last refreshed.")]
+    expires_at: Annotated[_Time, Meta(description="When it ends, unless it is refreshed.")]
+    ip: Annotated[str, Meta(description="Whence it was last used.", examples=["192.0.2.1"])]
+    user_agent: Annotated[str, Meta(examples=["Mozilla/5.0 (X11; Linux x86_64)"])]
+    current: Annotated[bool, Meta(description="It is the one that is asking.")]
+
+    @classmethod
+    def of(cls, session: Session, reader: Principal) -> Self:
+        """A session as its owner sees it."""
+        return cls(
+            session_id=session.session_id,
+            created_at=format_time(session.created_at),
+            last_used_at=format_time(session.last_used_at),
+            expires_at=format_time(session.expires_at),
+            ip=session.client.ip,
+            user_agent=session.client.user_agent,
+            current=session.session_id == reader.session_id,
+        )
+
+
+class SessionListView(Struct):
+    """The caller's sessions, the newest first. There are no pages: they are not many."""
+
+    data: list[SessionView]
 
 
 class HealthView(Struct, kw_only=True):

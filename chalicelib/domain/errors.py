@@ -84,11 +84,25 @@ class WrongCredentialsError(NotAuthenticatedError):
     message = "email or password does not match."
 
 
+class RefreshTokenInvalidError(NotAuthenticatedError):
+    """Not a refresh token of ours, or one whose session has ended: never said which."""
+
+    code = "refresh_token_invalid"
+    message = "This session has ended. Please log in again."
+
+
 class NotAllowedError(AccountsError):
     """The caller is known, and may not do this."""
 
     code = "not_allowed"
     message = "You are not allowed to do this."
+
+
+class WrongPasswordError(AccountsError):
+    """The caller is logged in, and gave another password than the account's."""
+
+    code = "wrong_password"
+    message = "The current password is not right."
 
 
 class NotFoundError(AccountsError):
@@ -103,6 +117,13 @@ class UserNotFoundError(NotFoundError):
 
     code = "user_not_found"
     message = "User not found."
+
+
+class SessionNotFoundError(NotFoundError):
+    """The caller has no session of this identifier, or it has ended."""
+
+    code = "session_not_found"
+    message = "Session not found."
 
 
 class MethodNotAllowedError(AccountsError):
@@ -128,6 +149,13 @@ class UsernameTakenError(UserExistsError):
     """Another account has this username, in this or another spelling."""
 
     code = "username_taken"
+
+
+class LastAdminError(AccountsError):
+    """Nobody would be left who can administer the service."""
+
+    code = "last_admin"
+    message = "The last admin has to stay. Make somebody else an admin first."
 
 
 class TooManyRequestsError(AccountsError):

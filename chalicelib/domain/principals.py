@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from chalicelib.domain.tokens import AccessClaims
 from chalicelib.domain.users import User
 
 
@@ -16,21 +15,15 @@ class Standing:
 
     user: User | None
     revoked: bool
+    """Its session has ended, or the key that it was signed with was revoked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller: the user as the store knew them at this request, and the token they showed."""
+    """The caller: the user as the store knew them at this request, and the session they showed."""
 
     user: User
-    token_id: str
-    token_expires_at: int
-    """Seconds since the epoch."""
-
-    @classmethod
-    def of(cls, user: User, claims: AccessClaims) -> Self:
-        """The owner of a token that was found good."""
-        return cls(user, claims.token_id, claims.expires_at)
+    session_id: str
 
     def to_context(self) -> dict[str, str]:
         """The authorizer's `context`: flat, and every value a string of ASCII.
@@ -49,8 +42,7 @@ class Principal:
             "disabled": user.disabled,
             "email_verified": user.email_verified,
             "metadata": user.metadata,
-            "token_id": self.token_id,
-            "token_expires_at": self.token_expires_at,
+            "session_id": self.session_id,
         }
         return {name: json.dumps(value) for name, value in facts.items()}
 
@@ -62,10 +54,9 @@ class Principal:
             KeyError, ValueError: the context is not the authorizer's.
         """
         facts = {name: json.loads(context[name]) for name in _FACTS}
-        token_id = facts.pop("token_id")
-        token_expires_at = facts.pop("token_expires_at")
+        session_id = facts.pop("session_id")
         registered_on = datetime.fromisoformat(facts.pop("registered_on"))
-        return cls(User(registered_on=registered_on, **facts), token_id, token_expires_at)
+        return cls(User(registered_on=registered_on, **facts), session_id)
 
 
 _FACTS = (
@@ -78,6 +69,5 @@ _FACTS = (
     "disabled",
     "email_verified",
     "metadata",
-    "token_id",
-    "token_expires_at",
+    "session_id",
 )

@@ -10,25 +10,27 @@ LONGEST_ACCESS_TOKEN_SECONDS = 86_400
 """The longest that a setting may let an access token live. A key that no longer signs is kept for
 this long, so that no change of the setting can cut a token off."""
 
+LONGEST_ACCESS_TOKEN_SECONDS = 86_400
+"""What a setting may give an access token at the most. Whatever has to outlive every access token
+counts with this, so that it stays right when the setting is changed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
     """The claims of a verified access token that the service acts on (RFC 9068, section 2.2)."""
 
-    token_id: str
     public_id: str
+    session_id: str
     token_version: int
-    issued_at: int
-    expires_at: int
-    """Seconds since the epoch, like `issued_at`."""
+    key_id: str
+    """Which key it was signed with."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token, whose it is, and how many seconds it lives."""
+    """A signed token, and how many seconds it lives."""
 
     text: str = field(repr=False)
-    public_id: str
     expires_in: int
 
 

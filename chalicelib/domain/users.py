@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 _PUBLIC_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -36,6 +37,23 @@ class Credentials:
 
     user: User
     password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """What the store knows when somebody shows a password."""
+
+    credentials: Credentials | None
+    key_revoked: bool
+    """The key that the access token would be signed with was revoked."""
+
+
+class Removal(Enum):
+    """How removing a user ended."""
+
+    DONE = "the user is gone, and the names are free"
+    CHANGED = "nothing was done: the user is gone already, or not as they were read"
+    NO_OTHER_ADMIN = "nothing was done: whoever was to stay as an admin is none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,39 @@
-"""Accounts: registering one, looking at them, making an admin."""
+"""Accounts: registering one, looking at them, who administers them, closing one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.domain.errors import NotAllowedError, UserNotFoundError
+from chalicelib.domain.errors import (
+    AccountsError,
+    InvalidInputError,
+    LastAdminError,
+    NotAllowedError,
+    UnavailableError,
+    UserNotFoundError,
+)
 from chalicelib.domain.names import EmailAddress, Username, lookup_key
-from chalicelib.domain.passwords import NewPassword
+from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import Client, Opening, TokenSet
 from chalicelib.domain.times import Clock
-from chalicelib.domain.users import Page, User, is_public_id
+from chalicelib.domain.users import Page, Removal, User, is_public_id
+from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
 from chalicelib.services.passwords import PasswordHasher
+from chalicelib.services.token_sets import TokenSetService
+
+_ATTEMPTS = 3
 
 
 class UserStore(Protocol):
     """Where users are kept, their email and username unique at every moment."""
 
-    def add(self, user: User, password_hash: str) -> None:
-        """Add a user, all or nothing.
+    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+        """Add a user, with a first session unless there is to be none, all or nothing.
+
+        Answers False, having added nothing, if the key of the session's token was revoked.
 
         Raises:
             EmailTakenError, UsernameTakenError: another user has the name's key; the email is
@@ -42,12 +57,49 @@ class UserStore(Protocol):
     def page(self, limit: int, position: str | None) -> Page:
         """Users, newest first, from a position on; soon consistent; raises like `get`."""
 
-    def grant_admin(self, public_id: str) -> User:
-        """Make a user an admin, and answer the user as they now are.
+    def set_rights(
+        self,
+        public_id: str,
+        *,
+        admin: bool | None = None,
+        disabled: bool | None = None,
+        other_admin: str | None = None,
+    ) -> User | None:
+        """Set those that are not None, and answer the user as they now are.
+
+        Disabling ends every session and access token in the same step. If `other_admin` is given
+        and is not an enabled admin just then, nothing is done and the answer is None.
 
         Raises:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now.
+        """
+
+    def remove(self, user: User, other_admin: str | None) -> Removal:
+        """Remove a user and free their names, all or nothing, if they still are as they were read.
+
+        If `other_admin` is given, it has to be an enabled admin just then.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def admins(self) -> Iterator[str]:
+        """Find enabled admins, soon consistent; not all of them in a very large table.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+
+class UserSessionStore(Protocol):
+    """Where the sessions of a user are, if there no longer is a user."""
+
+    def forget(self, public_id: str) -> None:
+        """Remove whatever is kept of a user's sessions.
+
+        Raises:
+            UnavailableError: the store cannot answer now; something may be left.
         """
 
 
@@ -65,35 +117,54 @@ class AccountService:
     def __init__(
         self,
         users: UserStore,
+        sessions: UserSessionStore,
+        credentials: CredentialService,
         hasher: PasswordHasher,
+        token_sets: TokenSetService,
         cursors: CursorSigner,
         *,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._users = users
+        self._sessions = sessions
+        self._credentials = credentials
         self._hasher = hasher
+        self._token_sets = token_sets
         self._cursors = cursors
         self._clock = clock
         self._new_id = new_id
 
-    def register(self, email: EmailAddress, username: Username, password: NewPassword) -> User:
-        """Open an account.
+    def register(
+        self, email: EmailAddress, username: Username, password: NewPassword, client: Client
+    ) -> TokenSet:
+        """Open an account, and its first session.
 
         Of any number of registrations that race for a name, one wins: the store decides, in one
-        transaction, not a check made beforehand.
+        transaction, not a check made beforehand. A key to sign with is found first: without one
+        there would be no token set to answer with.
+
+        Raises:
+            EmailTakenError, UsernameTakenError: the name belongs to another account.
+            UnavailableError: the store or the keys cannot answer now; there is no account.
+        """
+        key = self._token_sets.signing_key()
+        user = self._new_user(email, username)
+        session, token = self._token_sets.draft(user, client)
+        password_hash = self._hasher.hash(password)
+        while not self._users.add(user, password_hash, Opening(session, key.key_id)):
+            key = self._token_sets.key_in_place_of(key)
+        return self._token_sets.issue(user, session, token, key)
+
+    def enrol(self, email: EmailAddress, username: Username, password: NewPassword) -> User:
+        """Open an account on the operator's behalf: nobody is logged in by it.
 
         Raises:
             EmailTakenError, UsernameTakenError: the name belongs to another account.
             UnavailableError: the store cannot answer now; there is no account.
         """
-        user = User(
-            public_id=self._new_id(),
-            email=str(email),
-            username=str(username),
-            registered_on=self._clock(),
-        )
-        self._users.add(user, self._hasher.hash(password))
+        user = self._new_user(email, username)
+        self._users.add(user, self._hasher.hash(password), None)
         return user
 
     def get(self, caller: Principal, public_id: str) -> User:
@@ -158,8 +229,104 @@ class AccountService:
         if user is None:
             raise UserNotFoundError
         if not user.admin:
-            self._users.grant_admin(user.public_id)
+            self._users.set_rights(user.public_id, admin=True)
         return not user.admin
+
+    def set_rights(
+        self, caller: Principal, public_id: str, *, admin: bool | None, disabled: bool | None
+    ) -> User:
+        """Make somebody an admin or no longer one, disable an account or enable it again.
+
+        A right that is not named stays as it is. A new right, or its loss, counts from the next
+        request on; disabling ends every session. Whoever takes a right away stays an admin in the
+        same step, or somebody else does: so of two admins who demote each other, one is left.
+
+        Raises:
+            NotAllowedError: the caller is not an admin, or not any more.
+            LastAdminError: nobody else is an admin.
+            UserNotFoundError: there is no such user.
+            UnavailableError: the store cannot answer now; nothing has changed.
+        """
+        _require_admin(caller)
+        public_id = _own(caller, public_id)
+        if not is_public_id(public_id):
+            raise UserNotFoundError
+        weakens = admin is False or disabled is True
+        others = self._staying(caller, public_id) if weakens else (None,)
+        for other in others:
+            user = self._users.set_rights(
+                public_id, admin=admin, disabled=disabled, other_admin=other
+            )
+            if user is not None:
+                return user
+        raise _no_admin_stays(caller, public_id)
+
+    def close(self, caller: Principal, public_id: str, password: Password | None) -> None:
+        """Remove an account: one's own, with its password, or anybody's if one is an admin.
+
+        Every token of the account stops working, and its email and username are free again.
+
+        Raises:
+            InvalidInputError: it is the caller's own, and the password is missing.
+            WrongPasswordError: it is not the account's.
+            NotAllowedError: it is somebody else's, and the caller is not an admin.
+            LastAdminError: it is the last admin's.
+            UserNotFoundError: there is no such user.
+            UnavailableError: the store cannot answer now; the account is as it was.
+        """
+        public_id = _own(caller, public_id)
+        if public_id != caller.user.public_id:
+            _require_admin(caller)
+        elif password is None:
+            raise InvalidInputError({"current_password": "This field is required."})
+        else:
+            self._credentials.confirm(caller, password)
+        if not is_public_id(public_id):
+            raise UserNotFoundError
+        self._remove(caller, public_id)
+        # Nobody can use them any more. What is left if this fails lapses in time.
+        with suppress(UnavailableError):
+            self._sessions.forget(public_id)
+
+    def _new_user(self, email: EmailAddress, username: Username) -> User:
+        return User(
+            public_id=self._new_id(),
+            email=str(email),
+            username=str(username),
+            registered_on=self._clock(),
+        )
+
+    def _remove(self, caller: Principal, public_id: str) -> None:
+        for _ in range(_ATTEMPTS):
+            user = self._users.get(public_id)
+            if user is None:
+                raise UserNotFoundError
+            own = public_id == caller.user.public_id
+            others = self._staying(caller, public_id) if user.admin or not own else (None,)
+            for other in others:
+                ended = self._users.remove(user, other)
+                if ended is Removal.DONE:
+                    return
+                if ended is Removal.CHANGED:
+                    break
+            else:
+                raise _no_admin_stays(caller, public_id)
+        raise UnavailableError
+
+    def _staying(self, caller: Principal, public_id: str) -> Iterable[str | None]:
+        """Who is to be an admin still when somebody no longer is: the caller, or anybody else."""
+        if public_id != caller.user.public_id:
+            return (caller.user.public_id,)
+        return (other for other in self._users.admins() if other != public_id)
+
+
+def _own(caller: Principal, public_id: str) -> str:
+    return caller.user.public_id if public_id == "me" else public_id
+
+
+def _no_admin_stays(caller: Principal, public_id: str) -> AccountsError:
+    """Why nobody stayed: the caller is no admin any more, or was about to be the last."""
+    return LastAdminError() if public_id == caller.user.public_id else NotAllowedError()
 
 
 def _require_admin(caller: Principal) -> None:

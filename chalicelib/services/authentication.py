@@ -4,6 +4,7 @@ from typing import Protocol
 
 from chalicelib.domain.errors import TokenInvalidError, TokenMissingError, TokenRevokedError
 from chalicelib.domain.principals import Principal, Standing
+from chalicelib.domain.tokens import AccessClaims
 from chalicelib.services.tokens import TokenVerifier
 
 _SCHEME = "bearer"
@@ -12,8 +13,8 @@ _SCHEME = "bearer"
 class StandingStore(Protocol):
     """Answers the one question that every authorized request asks."""
 
-    def standing(self, public_id: str, token_id: str) -> Standing:
-        """Read the user and the token's revocation together, strongly consistent.
+    def standing(self, claims: AccessClaims) -> Standing:
+        """Read the user, and whether the session or the key was revoked, strongly consistent.
 
         Raises:
             UnavailableError: the store cannot answer in full now. Nobody is let in.
@@ -35,17 +36,17 @@ class Authenticator:
             TokenInvalidError: the token is not ours, or its owner is gone, is disabled, or has
                 ended every session since it was issued.
             TokenExpiredError: the token is past its time.
-            TokenRevokedError: the token was logged out.
+            TokenRevokedError: its session has ended, or its key was revoked.
             UnavailableError: the store or the keys cannot answer now.
         """
         claims = self._verifier.verify(_token_of(authorization))
-        standing = self._standings.standing(claims.public_id, claims.token_id)
+        standing = self._standings.standing(claims)
         if standing.revoked:
             raise TokenRevokedError
         user = standing.user
         if user is None or user.disabled or user.token_version != claims.token_version:
             raise TokenInvalidError
-        return Principal.of(user, claims)
+        return Principal(user, claims.session_id)
 
 
 def _token_of(authorization: str) -> str:

@@ -1,34 +1,64 @@
-"""Logging in and out."""
+"""Sessions: opened by a login, kept by refreshing, ended by their owner or by an admin."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Protocol
 
-from chalicelib.domain.errors import UnavailableError, WrongCredentialsError
+from chalicelib.domain.errors import (
+    NotAllowedError,
+    RefreshTokenInvalidError,
+    SessionNotFoundError,
+    TokenInvalidError,
+    UnavailableError,
+    UserNotFoundError,
+    WrongCredentialsError,
+)
 from chalicelib.domain.names import lookup_key
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal
-from chalicelib.domain.tokens import LEEWAY_SECONDS, AccessToken
-from chalicelib.domain.users import Credentials
+from chalicelib.domain.sessions import (
+    Client,
+    RefreshFacts,
+    RefreshToken,
+    Session,
+    TokenSet,
+    is_session_id,
+)
+from chalicelib.domain.times import Clock
+from chalicelib.domain.tokens import LEEWAY_SECONDS, LONGEST_ACCESS_TOKEN_SECONDS, SigningKey
+from chalicelib.domain.users import LoginFacts, User, is_public_id
 from chalicelib.services.passwords import PasswordHasher
-from chalicelib.services.tokens import TokenIssuer
+from chalicelib.services.refresh_tokens import RefreshTokens, Use
+from chalicelib.services.token_sets import TokenSetService
+from chalicelib.telemetry import security_event
+
+_LONGEST_REQUEST_SECONDS = 30
+REVOKED_FOR = timedelta(
+    seconds=LONGEST_ACCESS_TOKEN_SECONDS + LEEWAY_SECONDS + _LONGEST_REQUEST_SECONDS
+)
+"""How long an ended session is remembered: as long as any access token of it can be valid, whatever
+the setting was when it was signed, and if a refresh that came first is still being answered."""
+
+_ATTEMPTS = 24
+"""How often a login tries for a slot. Of those who race for one, one wins each time."""
+_NOBODY = RefreshToken(
+    "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000", b"", b""
+)
+"""Nobody's token: looked for in the place of one that cannot be read, so that both take as long."""
 
 
 class CredentialStore(Protocol):
     """Where the password of an account is found, and kept up to date."""
 
-    def credentials_by_email(self, key: str) -> Credentials | None:
-        """The account of an email's key, strongly consistent.
+    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
+        """The account of an email's key, and the standing of a key; strongly consistent.
 
         Raises:
             UnavailableError: the store cannot answer now.
         """
 
-    def credentials_by_username(self, key: str) -> Credentials | None:
-        """The account of a username's key, strongly consistent.
-
-        Raises:
-            UnavailableError: the store cannot answer now.
-        """
+    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
+        """The account of a username's key; in all else like `login_by_email`."""
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         """Keep the same password under a new hash, unless the hash has changed meanwhile.
@@ -37,12 +67,67 @@ class CredentialStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
+    def raise_token_version(self, public_id: str) -> None:
+        """End every session of a user, and every access token, in one write.
 
-class RevocationStore(Protocol):
-    """Where revoked tokens are remembered for as long as they could be used."""
+        Raises:
+            UserNotFoundError: there is no such user.
+            UnavailableError: the store cannot answer now.
+        """
 
-    def revoke(self, token_id: str, until: int) -> None:
-        """Remember a token as revoked until a moment, in seconds since the epoch. Repeatable.
+
+class SessionStore(Protocol):
+    """Where sessions are kept, each in a slot of its user's."""
+
+    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
+        """Put a session into its slot and, if need be, end another one in the same step.
+
+        Answers False, having done nothing, if yet another one has the slot and can still be used.
+        Repeatable: the session itself does not stand in its own way.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def of_user(self, public_id: str) -> tuple[Session, ...]:
+        """What sessions there are of a user, ended ones possibly among them; consistent.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def find(self, token: RefreshToken, signing_key_id: str) -> RefreshFacts:
+        """The user and the session that a token names, in one consistent read.
+
+        The session is None if it is not there or another one has its slot.
+
+        Raises:
+            UnavailableError: the store cannot answer in full now.
+        """
+
+    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+        """Write a session as its refresh left it, in one write, if `used` is its current token.
+
+        Answers the session as it is in the store afterwards, which is another one if somebody
+        else was first, and None if it is gone.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+        """End a session, from the next request on, whether or not it is still there. Repeatable.
+
+        `revoked_until` is in seconds since the epoch: how long its access tokens are refused.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def end_if_alive(
+        self, principal: Principal, session_id: str, now: int, revoked_until: int
+    ) -> bool:
+        """End a session of the caller's like `end`; False if there is none that can be used.
 
         Raises:
             UnavailableError: the store cannot answer now.
@@ -50,59 +135,212 @@ class RevocationStore(Protocol):
 
 
 class SessionService:
-    """Opens and ends what a client calls being logged in."""
+    """Opens, keeps and ends what a client calls being logged in."""
 
     def __init__(
         self,
         credentials: CredentialStore,
-        revocations: RevocationStore,
+        sessions: SessionStore,
         hasher: PasswordHasher,
-        tokens: TokenIssuer,
+        token_sets: TokenSetService,
+        refresh_tokens: RefreshTokens,
+        *,
+        clock: Clock,
     ) -> None:
         self._credentials = credentials
-        self._revocations = revocations
+        self._sessions = sessions
         self._hasher = hasher
-        self._tokens = tokens
+        self._token_sets = token_sets
+        self._refresh_tokens = refresh_tokens
+        self._clock = clock
 
-    def log_in_by_email(self, email: str, password: Password) -> AccessToken:
-        """Log in the account of an email.
+    def log_in_by_email(self, email: str, password: Password, client: Client) -> TokenSet:
+        """Log in the account of an email: a new session.
 
         Raises:
             WrongCredentialsError: there is none, the password is wrong, or it is disabled: the
                 same answer after the same work.
             UnavailableError: the store or the keys cannot answer now.
         """
+        signing_key = self._token_sets.signing_key()
         key = lookup_key(email)
-        found = None if key is None else self._credentials.credentials_by_email(key)
-        return self._log_in(found, password)
+        found = self._credentials.login_by_email(key, signing_key.key_id) if key else None
+        return self._log_in(found, password, client, signing_key)
 
-    def log_in_by_username(self, username: str, password: Password) -> AccessToken:
+    def log_in_by_username(self, username: str, password: Password, client: Client) -> TokenSet:
         """Log in the account of a username; in all else like `log_in_by_email`."""
+        signing_key = self._token_sets.signing_key()
         key = lookup_key(username)
-        found = None if key is None else self._credentials.credentials_by_username(key)
-        return self._log_in(found, password)
+        found = self._credentials.login_by_username(key, signing_key.key_id) if key else None
+        return self._log_in(found, password, client, signing_key)
 
-    def log_out(self, principal: Principal) -> None:
-        """End the token that the caller showed, from the next request on.
+    def refresh(self, text: str, client: Client) -> TokenSet:
+        """Spend a refresh token on a new token set of its session.
+
+        However many use one token at once, and whosever answer is lost, within the grace each is
+        given the same next token, so a session never has two lines of tokens. A token that is
+        used after that has been copied: the session ends, for whoever has the other copy too.
 
         Raises:
-            UnavailableError: the store cannot answer now; the token still works.
+            RefreshTokenInvalidError: it is not one, or its session has ended, or the user is gone
+                or disabled: the same answer after the same work.
+            UnavailableError: the store or the keys cannot answer now. The token is as good as
+                before, within the grace.
         """
-        # A verifier whose clock is behind takes the token a little longer, so it stays known.
-        until = principal.token_expires_at + LEEWAY_SECONDS
-        self._revocations.revoke(principal.token_id, until)
+        token = RefreshToken.parse(text) or _NOBODY
+        key = self._token_sets.signing_key()
+        found = self._sessions.find(token, key.key_id)
+        user = found.user
+        session, current = self._use(token, user, found.session, client)
+        if user is None or session is None or current is None:
+            raise RefreshTokenInvalidError
+        if found.key_revoked:
+            key = self._token_sets.key_in_place_of(key)
+        return self._token_sets.issue(user, session, current, key)
 
-    def _log_in(self, found: Credentials | None, password: Password) -> AccessToken:
-        if found is None:
+    def log_out(self, caller: Principal) -> None:
+        """End the session that the caller showed, from the next request on.
+
+        Raises:
+            UnavailableError: the store cannot answer now; the session still works.
+        """
+        self._sessions.end(caller.user.public_id, caller.session_id, self._revoked_until())
+
+    def list(self, caller: Principal) -> tuple[Session, ...]:
+        """The caller's sessions that can be used, newest first.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        alive = self._alive(caller.user)
+        return tuple(sorted(alive, key=_opening, reverse=True))
+
+    def end(self, caller: Principal, session_id: str) -> None:
+        """End a session of the caller's.
+
+        Raises:
+            SessionNotFoundError: the caller has no such session, or it has ended.
+            UnavailableError: the store cannot answer now; the session still works.
+        """
+        now = int(self._clock().timestamp())
+        if not is_session_id(session_id) or not self._sessions.end_if_alive(
+            caller, session_id, now, self._revoked_until()
+        ):
+            raise SessionNotFoundError
+
+    def end_all(self, caller: Principal) -> None:
+        """End every session of the caller's, the present one too.
+
+        Raises:
+            TokenInvalidError: the caller's account was closed since the request began.
+            UnavailableError: the store cannot answer now; the sessions still work.
+        """
+        try:
+            self._credentials.raise_token_version(caller.user.public_id)
+        except UserNotFoundError as fault:
+            raise TokenInvalidError from fault
+
+    def end_all_of(self, caller: Principal, public_id: str) -> None:
+        """End every session of a user, as an admin.
+
+        Raises:
+            NotAllowedError: the caller is not an admin.
+            UserNotFoundError: there is no such user.
+            UnavailableError: the store cannot answer now; the sessions still work.
+        """
+        if not caller.user.admin:
+            raise NotAllowedError
+        if public_id == "me":
+            public_id = caller.user.public_id
+        if not is_public_id(public_id):
+            raise UserNotFoundError
+        self._credentials.raise_token_version(public_id)
+
+    def _log_in(
+        self, found: LoginFacts | None, password: Password, client: Client, key: SigningKey
+    ) -> TokenSet:
+        credentials = found.credentials if found else None
+        if credentials is None:
             self._hasher.match_nobody(password)
             raise WrongCredentialsError
-        if not self._hasher.matches(password, found.password_hash) or found.user.disabled:
+        user = credentials.user
+        if not self._hasher.matches(password, credentials.password_hash) or user.disabled:
             raise WrongCredentialsError
-        token = self._tokens.issue(found.user)
-        if self._hasher.is_outdated(found.password_hash):
+        if found and found.key_revoked:
+            key = self._token_sets.key_in_place_of(key)
+        session, token = self._open(user, client)
+        answer = self._token_sets.issue(user, session, token, key)
+        if self._hasher.is_outdated(credentials.password_hash):
             # Bookkeeping: if the store fails here, the next login does it.
             with suppress(UnavailableError):
                 self._credentials.replace_password_hash(
-                    found.user.public_id, found.password_hash, self._hasher.hash(password)
+                    user.public_id, credentials.password_hash, self._hasher.hash(password)
                 )
-        return token
+        return answer
+
+    def _open(self, user: User, client: Client) -> tuple[Session, RefreshToken]:
+        """Open a session in a slot that is free, most often the first that is tried.
+
+        Only if that one is taken are the user's sessions read: then the free slots are known, or
+        that there is none and the oldest session has to go.
+
+        Raises:
+            UnavailableError: the store cannot answer now, or others took each slot in between.
+        """
+        session, token = self._token_sets.draft(user, client)
+        ending: Session | None = None
+        for _ in range(_ATTEMPTS):
+            if self._sessions.open(session, ending, self._revoked_until()):
+                return session, token
+            alive = sorted(self._alive(user), key=_opening)
+            slots = self._token_sets.slots
+            surplus = max(0, len(alive) - len(slots) + 1)
+            # One, unless the setting was lowered: then those above it end by themselves.
+            for oldest in alive[: surplus - 1] if surplus else ():
+                self._sessions.end(user.public_id, oldest.session_id, self._revoked_until())
+            ending = alive[surplus - 1] if surplus else None
+            taken = {other.slot for other in alive[surplus:]}
+            free = [slot for slot in slots if slot not in taken]
+            session, token = self._token_sets.draft(user, client, free)
+        raise UnavailableError
+
+    def _alive(self, user: User) -> tuple[Session, ...]:
+        now = self._clock()
+        sessions = self._sessions.of_user(user.public_id)
+        return tuple(session for session in sessions if session.is_alive(user.token_version, now))
+
+    def _use(
+        self, token: RefreshToken, user: User | None, session: Session | None, client: Client
+    ) -> tuple[Session | None, RefreshToken | None]:
+        """Use a token: the session as it is then and the token that works, or None for either."""
+        now = self._clock()
+        if user is None or user.disabled or session is None:
+            return None, None
+        if not session.is_alive(user.token_version, now):
+            return None, None
+        match self._refresh_tokens.tell(token, session.lineage, now):
+            case Use.CURRENT:
+                renewed, follower = self._token_sets.renew(session, token, client)
+                stored = self._sessions.rotate(renewed, token)
+                if stored == renewed:
+                    return renewed, follower
+                # Somebody else was first: this token is spent by now, and most likely forgiven.
+                return self._use(token, user, stored, client)
+            case Use.FORGIVEN:
+                return session, self._refresh_tokens.catch_up(token, session.lineage)
+            case Use.REUSED:
+                self._sessions.end(session.public_id, session.session_id, self._revoked_until())
+                security_event(
+                    "refresh_token_reused",
+                    user=session.public_id,
+                    session=session.session_id,
+                )
+        return None, None
+
+    def _revoked_until(self) -> int:
+        return int((self._clock() + REVOKED_FOR).timestamp())
+
+
+def _opening(session: Session) -> tuple[object, str]:
+    """When it was opened; the identifier decides between two of the same moment."""
+    return session.created_at, session.session_id

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from jwt.algorithms import RSAAlgorithm
 
 from chalicelib.domain.errors import TokenExpiredError, TokenInvalidError
+from chalicelib.domain.sessions import Session, is_session_id
 from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.domain.tokens import (
     LEEWAY_SECONDS,
@@ -26,12 +27,12 @@ from chalicelib.domain.users import User
 from chalicelib.services.keyring import KeyRing
 
 LONGEST_TOKEN = 4_096
-"""In characters; nothing longer is decoded. Ours have about 750."""
+"""In characters; nothing longer is decoded. Ours have about 800."""
 
 _ALGORITHM = "RS256"
 _TYPE = "at+jwt"
-_CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "ver")
-"""RFC 9068, section 2.2, and the token version. No token is without one of these."""
+_CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "scope", "ver")
+"""RFC 9068, section 2.2, the session and the token version. No token is without one of these."""
 _RSA = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 
@@ -40,7 +41,6 @@ class TokenIssuer:
 
     def __init__(
         self,
-        keys: KeyRing,
         *,
         issuer: str,
         audience: str,
@@ -49,7 +49,6 @@ class TokenIssuer:
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
-        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._client_id = client_id
@@ -57,29 +56,30 @@ class TokenIssuer:
         self._clock = clock
         self._new_id = new_id
 
-    def issue(self, user: User) -> AccessToken:
-        """Sign a token for a user: the claims of RFC 9068, section 2.2, and the token version.
+    def issue(self, user: User, session: Session, key: SigningKey) -> AccessToken:
+        """Sign a token for a session of a user, which ends no later than the session does.
 
-        Raises:
-            UnavailableError: the signing key cannot be read now.
+        The claims are those of RFC 9068, section 2.2, the session's identifier (`sid`, as OpenID
+        Connect calls it) and the user's token version.
         """
-        key = self._keys.signing_key()
         now = epoch_seconds(self._clock())
+        expires_at = min(now + self._lifetime_seconds, epoch_seconds(session.expires_at))
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": user.public_id,
             "client_id": self._client_id,
             "iat": now,
-            "exp": now + self._lifetime_seconds,
+            "exp": expires_at,
             "jti": self._new_id(),
+            "sid": session.session_id,
             "scope": "user admin" if user.admin else "user",
             "ver": user.token_version,
         }
         text = jwt.encode(
             claims, _private(key), algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key.key_id}
         )
-        return AccessToken(text, user.public_id, self._lifetime_seconds)
+        return AccessToken(text, expires_at - now)
 
 
 class TokenVerifier:
@@ -120,9 +120,9 @@ class TokenVerifier:
             )
         except jwt.InvalidTokenError:
             raise TokenInvalidError from None
-        return self._in_time(claims)
+        return self._in_time(claims, key)
 
-    def _in_time(self, claims: dict[str, Any]) -> AccessClaims:
+    def _in_time(self, claims: dict[str, Any], key: PublicKey) -> AccessClaims:
         issued_at, expires_at, version = claims["iat"], claims["exp"], claims["ver"]
         not_before = claims.get("nbf", issued_at)
         if not all(type(value) is int for value in (issued_at, expires_at, version, not_before)):
@@ -132,12 +132,13 @@ class TokenVerifier:
             raise TokenInvalidError
         if expires_at <= now - LEEWAY_SECONDS:
             raise TokenExpiredError
+        if not (isinstance(claims["sid"], str) and is_session_id(claims["sid"])):
+            raise TokenInvalidError
         return AccessClaims(
-            token_id=claims["jti"],
             public_id=claims["sub"],
+            session_id=claims["sid"],
             token_version=version,
-            issued_at=issued_at,
-            expires_at=expires_at,
+            key_id=key.key_id,
         )
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from pynamodb.attributes import (
+    BinaryAttribute,
     BooleanAttribute,
     JSONAttribute,
     NumberAttribute,
@@ -16,6 +17,7 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import GlobalSecondaryIndex, Projection
 from pynamodb.models import Model
 
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.store.faults import translating_faults
 from chalicelib.telemetry import store_call
 
@@ -77,7 +79,10 @@ class MarkerItem(Model):
 
 
 class RevokedTokenItem(Model):
-    """A token that was logged out, by its `jti`, never the token itself; or a key, `key#<id>`."""
+    """Tokens that are refused before their time: those of a session, or of a signing key.
+
+    `token_id` is the session's identifier or `key#<key id>`: never a token itself.
+    """
 
     class Meta:
         """Read by PynamoDB; the table's name is put in by `bind`."""
@@ -86,6 +91,28 @@ class RevokedTokenItem(Model):
 
     token_id = UnicodeAttribute(hash_key=True)
     expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+
+
+class SessionItem(Model):
+    """A session, in one of its user's slots: what there is of a user is one query."""
+
+    class Meta:
+        """Read by PynamoDB; the table's name is put in by `bind`."""
+
+        table_name = ""
+
+    public_id = UnicodeAttribute(hash_key=True)
+    slot = NumberAttribute(range_key=True)
+    session_id = UnicodeAttribute()
+    token_version = NumberAttribute()
+    created_at = UTCDateTimeAttribute()
+    last_used_at = UTCDateTimeAttribute()
+    expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+    ip = UnicodeAttribute()
+    user_agent = UnicodeAttribute()
+    family_hash = BinaryAttribute(legacy_encoding=False)
+    token_hash = BinaryAttribute(legacy_encoding=False)
+    spent = JSONAttribute()
 
 
 class _TimedConnection(Connection):
@@ -117,6 +144,35 @@ def bind(tables: Mapping[type[Model], str]) -> Connection:
             bound.add(table_name)
         table.connection = connection
     return connection
+
+
+def read_together(
+    connection: Connection, keys: Mapping[type[Model], list[dict[str, Any]]]
+) -> dict[type[Model], list[Any]]:
+    """Read rows of several tables by their keys in one round trip, strongly consistent.
+
+    One `BatchGetItem` costs about what one `GetItem` does; two reads cost two. PynamoDB batches
+    within one table only, so this calls its connection. A row that is not there is not in the
+    answer.
+
+    Raises:
+        UnavailableError: the store did not answer in full. A key that it left unprocessed must
+            not pass for a row that is not there.
+    """
+    request = {
+        model.Meta.table_name: {"Keys": wanted, "ConsistentRead": True}
+        for model, wanted in keys.items()
+    }
+    with translating_faults():
+        answer = connection.dispatch("BatchGetItem", {"RequestItems": request})
+    if answer.get("UnprocessedKeys"):
+        raise UnavailableError
+    return {
+        model: [
+            model.from_raw_data(row) for row in answer["Responses"].get(model.Meta.table_name, [])
+        ]
+        for model in keys
+    }
 
 
 _Row = TypeVar("_Row", bound=Model)

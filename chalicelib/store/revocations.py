@@ -1,4 +1,9 @@
-"""Tokens that were logged out before their time, and keys none of whose tokens is any good."""
+"""What is refused before its time: the tokens of an ended session, those of a revoked key.
+
+A session's end is written together with the rest of it, in `chalicelib.store.sessions`.
+"""
+
+from typing import Any
 
 from chalicelib.store.faults import translating_faults
 from chalicelib.store.items import RevokedTokenItem, read
@@ -10,35 +15,29 @@ whose time is so far away, DynamoDB does not delete."""
 
 
 def revoked_key_row(key_id: str) -> str:
-    """The `token_id` of the row that says that a key was revoked. No `jti` has a # in it."""
+    """The `token_id` of the row that says that a key was revoked. No session's has a # in it."""
     return f"key#{key_id}"
 
 
+def revocation_keys(*token_ids: str) -> list[dict[str, Any]]:
+    """The keys of revocations, for a read of several tables."""
+    return [{"token_id": {"S": token_id}} for token_id in token_ids]
+
+
 class DynamoRevocationStore:
-    """Revoked tokens and keys in DynamoDB.
+    """Revoked keys in DynamoDB, which forgets none."""
 
-    It forgets a token when nobody can use it any more, and a key never.
-    """
+    def revoke_key(self, key_id: str) -> None:
+        """End every token of a key, in one write.
 
-    def revoke(self, token_id: str, until: int) -> None:
-        """Put the identifier in one write.
-
-        The write has no condition: it may be repeated after a lost answer, by the client or by
+        The write has no condition: it may be repeated after a lost answer, by whoever asks or by
         botocore, and ends the same.
 
         Raises:
             UnavailableError: the write failed, or its answer was lost.
         """
         with translating_faults():
-            RevokedTokenItem(token_id, expires_at=until).save()
-
-    def revoke_key(self, key_id: str) -> None:
-        """End every token of a key, in one write that may be repeated likewise.
-
-        Raises:
-            UnavailableError: the write failed, or its answer was lost.
-        """
-        self.revoke(revoked_key_row(key_id), FOR_GOOD)
+            RevokedTokenItem(revoked_key_row(key_id), expires_at=FOR_GOOD).save()
 
     def is_key_revoked(self, key_id: str) -> bool:
         """Whether a key was revoked, strongly consistent.

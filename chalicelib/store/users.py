@@ -1,58 +1,45 @@
 """Users and the markers that keep their names unique."""
 
 import heapq
-import random
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.errors import (
-    EmailTakenError,
-    UnavailableError,
-    UsernameTakenError,
-    UserNotFoundError,
-)
+from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.names import fold
-from chalicelib.domain.users import Credentials, Page, User
+from chalicelib.domain.sessions import Opening, Session
+from chalicelib.domain.users import Credentials, LoginFacts, Page, Removal, User
 from chalicelib.store.faults import ConditionFailedError, translating_faults
-from chalicelib.store.items import MarkerItem, UserItem, read
+from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, read, read_together
+from chalicelib.store.revocations import revocation_keys, revoked_key_row
+from chalicelib.store.rows import session_row, user_key, user_of
+from chalicelib.store.transactions import Transactions
 
+_MOST_PAGES = 25
+"""How far each partition of the index is walked to find an admin: some 80,000 users."""
 LISTS = tuple(f"users-{number}" for number in range(4))
 """The partitions that the index is spread over. There may be more one day, never fewer."""
-
-_ATTEMPTS = 4
-_FIRST_PAUSE_SECONDS = 0.05
-_CONDITION_FAILED = "ConditionalCheckFailed"
-_CONFLICT = "TransactionConflict"
 
 
 class DynamoUserStore:
     """Users in DynamoDB: a user and their markers change together or not at all."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        """`sleep` takes seconds and `jitter` answers from 0 to 1: how conflicts are waited out."""
+    def __init__(self, connection: Connection, transactions: Transactions) -> None:
         self._connection = connection
-        self._sleep = sleep
-        self._jitter = jitter
+        self._transactions = transactions
 
-    def add(self, user: User, password_hash: str) -> None:
-        """Write the user and both markers in one transaction, each only if it is not there.
+    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+        """Write the user, both markers and the session, each only if it is not there.
 
         A secondary index cannot keep a name unique: two writers see it free. The transaction
         carries an idempotency token, so a retry after a lost answer does not find itself in the
-        way.
+        way. That the signing key was not revoked is checked in the same step.
 
         Raises:
             EmailTakenError, UsernameTakenError: another user has the name.
@@ -65,62 +52,57 @@ class DynamoUserStore:
         )
 
         def put(transaction: TransactWrite) -> None:
+            if opening is not None:
+                transaction.condition_check(
+                    RevokedTokenItem,
+                    revoked_key_row(opening.signing_key_id),
+                    condition=RevokedTokenItem.token_id.does_not_exist(),
+                )
             for row in rows:
                 transaction.save(row, condition=type(row).pk.does_not_exist())
+            if opening is not None:
+                transaction.save(session_row(opening.session))
 
-        # PynamoDB keeps the order of puts, so the failures come in the order of the rows.
-        if failed := self._transact(put):
-            _, email_taken, _ = failed
-            raise EmailTakenError if email_taken else UsernameTakenError
+        if failed := self._transactions.run(put):
+            # The check comes before the rows, the session after them.
+            _, email_taken, username_taken = failed[1:4] if opening is not None else failed
+            if email_taken or username_taken:
+                raise EmailTakenError if email_taken else UsernameTakenError
+            return False
+        return True
 
-    def remove(self, user: User) -> None:
+    def remove(self, user: User, other_admin: str | None = None) -> Removal:
         """Delete the user and both markers in one transaction, as long as they belong together.
 
         Whoever registers one of the names meanwhile finds it taken or free, and never half of it.
 
         Raises:
-            UserNotFoundError: the user is gone, or has other names by now.
             UnavailableError: nothing was deleted, or the answer was lost.
         """
         row = UserItem(user_key(user.public_id))
-        same = (UserItem.email == user.email) & (UserItem.username == user.username)
+        same = (
+            (UserItem.email == user.email)
+            & (UserItem.username == user.username)
+            & (UserItem.admin == user.admin)
+        )
         markers = (
             MarkerItem(_email_marker(fold(user.email))),
             MarkerItem(_username_marker(fold(user.username))),
         )
 
         def delete(transaction: TransactWrite) -> None:
+            if other_admin is not None:
+                _require_admin(transaction, other_admin)
             transaction.delete(row, condition=same)
             for marker in markers:
                 transaction.delete(marker, condition=MarkerItem.public_id == user.public_id)
 
-        if self._transact(delete):
-            raise UserNotFoundError
-
-    def _transact(self, fill: Callable[[TransactWrite], None]) -> list[bool]:
-        """Run a transaction; tell for each row whether its condition failed (empty if none did).
-
-        If another transaction holds one of the rows just then, it is soon decided, so this waits.
-
-        Raises:
-            UnavailableError: nothing was written, or the answer was lost.
-        """
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-            with translating_faults():
-                try:
-                    with TransactWrite(connection=self._connection) as transaction:
-                        fill(transaction)
-                except TransactWriteError as refusal:
-                    codes = [reason and reason.code for reason in refusal.cancellation_reasons]
-                    if _CONDITION_FAILED in codes:
-                        return [code == _CONDITION_FAILED for code in codes]
-                    if _CONFLICT not in codes:
-                        raise
-                else:
-                    return []
-        raise UnavailableError
+        failed = self._transactions.run(delete)
+        if not failed:
+            return Removal.DONE
+        if other_admin is not None and failed[0]:
+            return Removal.NO_OTHER_ADMIN
+        return Removal.CHANGED
 
     def get(self, public_id: str) -> User | None:
         """Read a user, strongly consistent."""
@@ -137,13 +119,32 @@ class DynamoUserStore:
         item = _owner_of(_username_marker(key))
         return user_of(item) if item else None
 
-    def credentials_by_email(self, key: str) -> Credentials | None:
-        """Read the marker, then the user, both strongly consistent."""
-        return _credentials_of(_owner_of(_email_marker(key)))
+    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
+        """Read the marker, then the user and the key's standing, all strongly consistent."""
+        return self._login(read(MarkerItem, _email_marker(key)), signing_key_id)
 
-    def credentials_by_username(self, key: str) -> Credentials | None:
-        """Read the marker, then the user, both strongly consistent."""
-        return _credentials_of(_owner_of(_username_marker(key)))
+    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
+        """Read the marker, then the user and the key's standing, all strongly consistent."""
+        return self._login(read(MarkerItem, _username_marker(key)), signing_key_id)
+
+    def login_by_id(self, public_id: str, signing_key_id: str) -> LoginFacts:
+        """Read the user and the key's standing, strongly consistent."""
+        found = read_together(
+            self._connection,
+            {
+                UserItem: [{"pk": {"S": user_key(public_id)}}],
+                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id)),
+            },
+        )
+        return LoginFacts(
+            credentials=next(map(_credentials_of, found[UserItem]), None),
+            key_revoked=bool(found[RevokedTokenItem]),
+        )
+
+    def _login(self, marker: MarkerItem | None, signing_key_id: str) -> LoginFacts:
+        # Reading on for nobody keeps the time of a login from telling whether a name is known.
+        # A user may leave between the two reads; then the name is free, and there is nobody.
+        return self.login_by_id(marker.public_id if marker else "nobody", signing_key_id)
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         """Replace the hash in one conditional write.
@@ -157,15 +158,89 @@ class DynamoUserStore:
                 condition=UserItem.password_hash == old_hash,
             )
 
-    def grant_admin(self, public_id: str) -> User:
-        """Set the right in one conditional write that answers the user as they now are."""
-        item = UserItem(user_key(public_id))
+    def raise_token_version(self, public_id: str) -> None:
+        """Raise it in one conditional write.
+
+        A retry after a lost answer raises it twice, which ends the same sessions.
+        """
         try:
             with translating_faults():
-                item.update(actions=[UserItem.admin.set(True)], condition=UserItem.pk.exists())
+                UserItem(user_key(public_id)).update(
+                    actions=[UserItem.token_version.add(1)], condition=UserItem.pk.exists()
+                )
         except ConditionFailedError as fault:
             raise UserNotFoundError from fault
-        return user_of(item)
+
+    def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
+        """Set the hash and the version, and put the session, in one transaction."""
+        same = (UserItem.password_hash == before.password_hash) & (
+            UserItem.token_version == before.user.token_version
+        )
+
+        def change(transaction: TransactWrite) -> None:
+            transaction.save(session_row(session))
+            transaction.update(
+                UserItem(user_key(before.user.public_id)),
+                actions=[
+                    UserItem.password_hash.set(new_hash),
+                    UserItem.token_version.set(session.token_version),
+                ],
+                condition=same,
+            )
+
+        return not self._transactions.run(change)
+
+    def set_rights(
+        self,
+        public_id: str,
+        *,
+        admin: bool | None = None,
+        disabled: bool | None = None,
+        other_admin: str | None = None,
+    ) -> User | None:
+        """Set them in one conditional write that answers the user as they now are.
+
+        If somebody else has to be an admin still, that is checked in the same transaction; it
+        answers nothing, so the user is read afterwards.
+        """
+        item = UserItem(user_key(public_id))
+        actions: list[Action] = []
+        if admin is not None:
+            actions.append(UserItem.admin.set(admin))
+        if disabled is not None:
+            actions.append(UserItem.disabled.set(disabled))
+        if disabled:
+            actions.append(UserItem.token_version.add(1))
+        if other_admin is None:
+            try:
+                with translating_faults():
+                    item.update(actions=actions, condition=UserItem.pk.exists())
+            except ConditionFailedError as fault:
+                raise UserNotFoundError from fault
+            return user_of(item)
+
+        def change(transaction: TransactWrite) -> None:
+            _require_admin(transaction, other_admin)
+            transaction.update(item, actions=actions, condition=UserItem.pk.exists())
+
+        if failed := self._transactions.run(change):
+            nobody_stays, _ = failed
+            if nobody_stays:
+                return None
+            raise UserNotFoundError
+        user = self.get(public_id)
+        if user is None:
+            raise UserNotFoundError
+        return user
+
+    def admins(self) -> Iterator[str]:
+        """Walk the index, a megabyte at a time, and name those who are enabled admins in it."""
+        enabled_admin = (UserItem.admin == True) & (UserItem.disabled == False)  # noqa: E712 - PynamoDB's way to write a condition
+        for name in LISTS:
+            with translating_faults():
+                found = UserItem.newest_first.query(name, filter_condition=enabled_admin)
+                for page in islice(found.page_iter, _MOST_PAGES):
+                    yield from (row["public_id"]["S"] for row in page["Items"])
 
     def page(self, limit: int, position: str | None) -> Page:
         """Merge the index's partitions, newest first, reading of each no more than is needed.
@@ -189,32 +264,12 @@ class DynamoUserStore:
         )
 
 
-def user_key(public_id: str) -> str:
-    """The key of a user's row."""
-    return f"user#{public_id}"
-
-
 def _email_marker(key: str) -> str:
     return f"email#{key}"
 
 
 def _username_marker(key: str) -> str:
     return f"username#{key}"
-
-
-def user_of(item: UserItem) -> User:
-    """The user in a row. What an older row lacks has the value that it stood for then."""
-    return User(
-        public_id=item.public_id,
-        email=item.email,
-        username=item.username,
-        registered_on=item.registered_on,
-        token_version=int(item.token_version or 1),
-        admin=bool(item.admin),
-        disabled=bool(item.disabled),
-        email_verified=bool(item.email_verified),
-        metadata=item.metadata or {},
-    )
 
 
 def _item_of(user: User, password_hash: str) -> UserItem:
@@ -237,16 +292,21 @@ def _item_of(user: User, password_hash: str) -> UserItem:
     )
 
 
-def _credentials_of(item: UserItem | None) -> Credentials | None:
-    return Credentials(user_of(item), item.password_hash) if item else None
+def _credentials_of(item: UserItem) -> Credentials:
+    return Credentials(user_of(item), item.password_hash)
 
 
 def _owner_of(marker_key: str) -> UserItem | None:
     marker = read(MarkerItem, marker_key)
-    # Reading on for nobody keeps the time of a login from telling whether a name is known.
-    owner = read(UserItem, user_key(marker.public_id if marker else "nobody"))
-    # A user may leave between the two reads; then the name is free, and there is nobody either.
-    return owner if marker else None
+    return read(UserItem, user_key(marker.public_id)) if marker else None
+
+
+def _require_admin(transaction: TransactWrite, public_id: str) -> None:
+    transaction.condition_check(
+        UserItem,
+        user_key(public_id),
+        condition=(UserItem.admin == True) & (UserItem.disabled == False),  # noqa: E712 - PynamoDB's way to write a condition
+    )
 
 
 def _newest_first(name: str, position: str | None, page_size: int) -> Iterator[UserItem]:

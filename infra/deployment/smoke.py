@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from chalicelib.domain.errors import AccountsError, UserNotFoundError
+from chalicelib.domain.errors import AccountsError
 from chalicelib.domain.names import EmailAddress
 from chalicelib.store.items import MarkerItem, UserItem, bind
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from infra.deployment.errors import DeploymentError
 from infra.deployment.stages import Stage
@@ -79,8 +80,8 @@ def smoke_test(stage: Stage, url: str, version: str, say: Callable[[str], None])
     try:
         _visit(api, email, name, password, say)
     finally:
+        # Had the visit broken off, the account would still be there.
         _clean_up(stage, email)
-    say("the account is removed again")
 
 
 def _wait_for_health(api: PublicApi, stage: Stage, version: str) -> None:
@@ -101,11 +102,14 @@ def _visit(
 ) -> None:
     registration = {"email": email, "username": username, "password": password}
     answer = api.call("POST", "/user", json=registration)
-    _expect(answer, HTTPStatus.CREATED, "POST /user")
+    first_token = _expect(answer, HTTPStatus.CREATED, "POST /user")["Authorization"]
     say("POST /user: registered")
     answer = api.call("POST", "/auth/login", json={"email": email, "password": password})
-    token = _expect(answer, HTTPStatus.OK, "POST /auth/login")["Authorization"]
+    refresh_token = _expect(answer, HTTPStatus.OK, "POST /auth/login")["refresh_token"]
     say("POST /auth/login: logged in")
+    answer = api.call("POST", "/auth/refresh", json={"refresh_token": refresh_token})
+    token = _expect(answer, HTTPStatus.OK, "POST /auth/refresh")["Authorization"]
+    say("POST /auth/refresh: refreshed")
     answer = api.call("GET", "/user/me", token=token)
     if _expect(answer, HTTPStatus.OK, "GET /user/me").get("email") != email:
         raise DeploymentError("GET /user/me: it is somebody else's account")
@@ -120,6 +124,12 @@ def _visit(
             _told("GET /user/me after the logout", answer, "a refusal in the contract's shape")
         )
     say("GET /user/me: refused after the logout")
+    closing = {"current_password": password}
+    answer = api.call("DELETE", "/user/me", json=closing, token=first_token)
+    _expect(answer, HTTPStatus.OK, "DELETE /user/me")
+    answer = api.call("GET", "/user/me", token=first_token)
+    _expect(answer, HTTPStatus.UNAUTHORIZED, "GET /user/me after closing the account")
+    say("DELETE /user/me: closed")
 
 
 def _expect(answer: requests.Response, status: HTTPStatus, request: str) -> dict[str, Any]:
@@ -151,12 +161,11 @@ def _clean_up(stage: Stage, email: str) -> None:
         DeploymentError: it could not be removed.
     """
     users = f"{stage.resource_prefix}-users"
-    store = DynamoUserStore(bind({UserItem: users, MarkerItem: users}))
+    connection = bind({UserItem: users, MarkerItem: users})
+    store = DynamoUserStore(connection, Transactions(connection))
     try:
         user = store.find_by_email(EmailAddress.parse(email).key)
         if user is not None:
             store.remove(user)
-    except UserNotFoundError:
-        return
     except AccountsError as error:
         raise DeploymentError(f"the account {email} could not be removed again: {error}") from error

@@ -56,9 +56,24 @@ class Client:
     def post(self, target: str, data: object = None, **how: Any) -> Answer:
         return self.send("POST", target, data=data, **how)
 
+    def patch(self, target: str, data: object = None, **how: Any) -> Answer:
+        return self.send("PATCH", target, data=data, **how)
+
+    def delete(self, target: str, data: object = None, **how: Any) -> Answer:
+        return self.send("DELETE", target, data=data, **how)
+
     def register(self, number: int = 1, **changes: object) -> str:
         """Register a user and answer their token."""
         return str(self.post("/user", a_registration(number, **changes)).json()["Authorization"])
+
+    def log_in(self, number: int = 1, password: str = PASSWORD) -> dict[str, Any]:
+        """Log in a user, registered now if need be, and answer the token set."""
+        self.post("/user", a_registration(number, password=password))
+        login = {"email": f"user-{number}@example.com", "password": password}
+        answer = self.post("/auth/login", login)
+        assert answer.status == 200
+        token_set: dict[str, Any] = answer.json()
+        return token_set
 
     def make_admin(self, token: str) -> None:
         """Behind the API's back, as an operator does."""

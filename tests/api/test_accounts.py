@@ -41,7 +41,7 @@ def test_a_token_set_holds_a_token_of_the_contract(client: Client) -> None:
     assert header_of(token)["typ"] == "at+jwt"
     claims = claims_of(token)
     assert claims.keys() == {
-        "iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "ver",
+        "iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "scope", "ver",
     }  # fmt: skip
     assert claims["exp"] - claims["iat"] == 900
     assert claims["scope"] == "user"

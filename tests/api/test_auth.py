@@ -1,7 +1,7 @@
 import pytest
 
 from tests.api.client import Client
-from tests.aws import REVOKED_TOKENS, Cloud
+from tests.aws import REVOKED_TOKENS, SESSIONS, Cloud
 from tests.fakes import FakeClock
 from tests.samples import PASSWORD, claims_of
 
@@ -83,15 +83,16 @@ def test_each_login_is_another_token(client: Client) -> None:
     assert client.get("/user/me", token=tokens[1]).status == 200
 
 
-def test_a_logout_keeps_the_identifier_until_no_clock_takes_the_token(
+def test_a_logout_keeps_the_sessions_identifier_for_a_day_and_nothing_else(
     client: Client, cloud: Cloud
 ) -> None:
     token = client.register()
     client.post("/auth/logout", token=token)
     claims = claims_of(token)
     assert cloud.rows(REVOKED_TOKENS) == [
-        {"token_id": {"S": claims["jti"]}, "expires_at": {"N": str(claims["exp"] + 5)}}
+        {"token_id": {"S": claims["sid"]}, "expires_at": {"N": str(claims["iat"] + 86_435)}}
     ]
+    assert cloud.rows(SESSIONS) == []
 
 
 def test_a_logged_out_token_that_expires_is_called_expired(

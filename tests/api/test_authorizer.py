@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from chalicelib.telemetry import JsonFormatter
 from tests.api.client import Client
 from tests.aws import STAGE, Cloud, Wire
 from tests.fakes import FakeClock, FakeIds, FakeKeySource
-from tests.samples import a_user, claims_of
+from tests.samples import a_session, a_user, claims_of
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/api/GET/user/me"
@@ -201,8 +202,8 @@ def test_a_cold_start_of_the_authorizer_loads_only_what_it_needs(
     source = FakeKeySource()
     for parameter in key_parameters:
         source.put(parameter)
+    session = a_session(expires_at=system_clock() + timedelta(hours=1))
     issuer = TokenIssuer(
-        KeyRing(source, system_clock),
         issuer=stage.issuer,
         audience=stage.audience,
         client_id=stage.client_id,
@@ -220,7 +221,7 @@ def test_a_cold_start_of_the_authorizer_loads_only_what_it_needs(
         },
         "watched": _WATCHED,
         "keys": [{"Name": public.name, "Value": public.value}],
-        "token": issuer.issue(a_user()).text,
+        "token": issuer.issue(a_user(), session, KeyRing(source, system_clock).signing_key()).text,
         "arn": ARN,
     }
     done = subprocess.run(

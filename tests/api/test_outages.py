@@ -7,9 +7,9 @@ from chalicelib.container import Container, use
 from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Answer
-from tests.aws import REVOKED_TOKENS, Cloud, Wire
+from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 from tests.fakes import FakeClock
-from tests.samples import PASSWORD
+from tests.samples import PASSWORD, claims_of
 
 LOGIN = {"email": "user-1@example.com", "password": PASSWORD}
 OUTAGES = [
@@ -44,13 +44,22 @@ def _is_outage(answer: Answer) -> bool:
 def test_every_route_that_needs_the_store_says_that_it_is_down(
     client: Client, wire: Wire, outage: Exception | str
 ) -> None:
-    token = client.register()
+    token_set = client.log_in()
+    token = token_set["Authorization"]
+    refresh = {"refresh_token": token_set["refresh_token"]}
+    passwords = {"current_password": PASSWORD, "new_password": "another horse"}
     _cut(wire, "dynamodb.", outage)
     assert _is_outage(client.post("/user", a_registration(2)))
     assert _is_outage(client.post("/auth/login", LOGIN))
+    assert _is_outage(client.post("/auth/refresh", refresh))
+    assert _is_outage(client.post("/auth/refresh", {"refresh_token": "nonsense"}))
     assert _is_outage(client.post("/auth/logout", token=token))
-    assert _is_outage(client.get("/user/me", token=token))
-    assert _is_outage(client.get("/user", token=token))
+    assert _is_outage(client.post("/auth/password/change", passwords, token=token))
+    for target in ("/user/me", "/user", "/auth/sessions"):
+        assert _is_outage(client.get(target, token=token))
+    for target in ("/user/me", "/user/me/sessions", "/auth/sessions", "/auth/sessions/x"):
+        assert _is_outage(client.delete(target, token=token))
+    assert _is_outage(client.patch("/user/me", {"admin": True}, token=token))
     assert client.get("/health").status == 200
     assert client.get("/.well-known/jwks.json").status == 200
 
@@ -78,12 +87,56 @@ def test_a_logout_that_was_not_kept_can_be_repeated(
     client: Client, wire: Wire, cloud: Cloud
 ) -> None:
     token = client.register()
-    wire.refuse("dynamodb.PutItem", "InternalServerError")
+    wire.refuse("dynamodb.TransactWriteItems", "InternalServerError")
     assert _is_outage(client.post("/auth/logout", token=token))
     wire.reset()
     assert cloud.rows(REVOKED_TOKENS) == []
     assert client.get("/user/me", token=token).status == 200
     assert client.post("/auth/logout", token=token).status == 200
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "UpdateItem"])
+def test_a_refresh_that_fails_can_be_repeated(client: Client, wire: Wire, operation: str) -> None:
+    refresh = {"refresh_token": client.log_in()["refresh_token"]}
+    wire.refuse(f"dynamodb.{operation}", "InternalServerError")
+    assert _is_outage(client.post("/auth/refresh", refresh))
+    wire.reset()
+    answer = client.post("/auth/refresh", refresh)
+    assert answer.status == 200
+    assert client.get("/user/me", token=answer.json()["Authorization"]).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "operation"),
+    [
+        ("DELETE", "/auth/sessions", "UpdateItem"),
+        ("DELETE", "/auth/sessions/{sid}", "TransactWriteItems"),
+        ("DELETE", "/user/me", "TransactWriteItems"),
+        ("POST", "/auth/password/change", "TransactWriteItems"),
+        ("PATCH", "/user/{other}", "UpdateItem"),
+    ],
+)
+def test_what_fails_after_the_authorizer_has_changed_nothing(
+    client: Client, cloud: Cloud, wire: Wire, method: str, target: str, operation: str
+) -> None:
+    other = claims_of(client.register(2))["sub"]
+    client.make_admin(client.register(1))
+    token_set = client.log_in(1)
+    bodies = {
+        "/user/me": {"current_password": PASSWORD},
+        "/auth/password/change": {"current_password": PASSWORD, "new_password": "another horse"},
+        "/user/{other}": {"disabled": False},
+    }
+    path = target.format(sid=token_set["session_id"], other=other)
+    client.make_admin(client.register(3))
+    before = [cloud.rows(table) for table in (USERS, SESSIONS, REVOKED_TOKENS)]
+    wire.refuse(f"dynamodb.{operation}", "InternalServerError")
+    answer = client.send(method, path, data=bodies.get(target), token=token_set["Authorization"])
+    assert _is_outage(answer)
+    wire.reset()
+    assert [cloud.rows(table) for table in (USERS, SESSIONS, REVOKED_TOKENS)] == before
+    again = client.send(method, path, data=bodies.get(target), token=token_set["Authorization"])
+    assert again.status == 200
 
 
 def test_a_registration_that_fails_leaves_the_names_free(client: Client, wire: Wire) -> None:

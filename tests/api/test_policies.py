@@ -27,7 +27,7 @@ from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
 from tests.aws import STAGE, Call, Cloud, Wire
 from tests.fakes import FakeClock
-from tests.samples import AN_HOUR_PASSED, PASSWORD
+from tests.samples import AN_HOUR_PASSED, PASSWORD, claims_of
 
 _CHALICE = Path(__file__).parents[2] / ".chalice"
 _FUNCTIONS = ("api_handler", "authorize", "rotate_keys")
@@ -136,6 +136,10 @@ def _log_in(client: Client) -> str:
     return str(answer.json()["Authorization"])
 
 
+def _another(client: Client, number: int) -> str:
+    return str(claims_of(client.register(number))["sub"])
+
+
 # Each operation, with what makes it do all that it ever asks of AWS.
 VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
     ("POST", "/user"): lambda client, _: client.post("/user", a_registration(2)),
@@ -151,6 +155,36 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
         client.post("/auth/login", {**name, "password": PASSWORD})
         for name in ({"email": "user-1@example.com"}, {"username": "User 1"})
     ],
+    ("PATCH", "/user/{public_id}"): lambda client, token: [
+        client.patch(f"/user/{public_id}", rights, token=token)
+        for public_id, rights in (
+            (_another(client, 3), {"admin": True}),
+            (_another(client, 4), {"disabled": True}),
+            ("me", {"admin": False}),
+        )
+    ],
+    ("DELETE", "/user/{public_id}"): lambda client, token: [
+        client.delete(f"/user/{_another(client, 5)}", token=token),
+        client.delete("/user/me", {"current_password": PASSWORD}, token=client.register(6)),
+    ],
+    ("DELETE", "/user/{public_id}/sessions"): lambda client, token: client.delete(
+        f"/user/{_another(client, 7)}/sessions", token=token
+    ),
+    ("POST", "/auth/refresh"): lambda client, _: client.post(
+        "/auth/refresh", {"refresh_token": client.log_in()["refresh_token"]}
+    ),
+    ("GET", "/auth/sessions"): lambda client, token: client.get("/auth/sessions", token=token),
+    ("DELETE", "/auth/sessions"): lambda client, _: client.delete(
+        "/auth/sessions", token=client.register(8)
+    ),
+    ("DELETE", "/auth/sessions/{session_id}"): lambda client, token: client.delete(
+        f"/auth/sessions/{client.log_in()['session_id']}", token=token
+    ),
+    ("POST", "/auth/password/change"): lambda client, _: client.post(
+        "/auth/password/change",
+        {"current_password": PASSWORD, "new_password": "another horse"},
+        token=client.register(9),
+    ),
     ("POST", "/auth/logout"): lambda client, _: client.post("/auth/logout", token=_log_in(client)),
     ("GET", "/"): lambda client, _: client.get("/"),
     ("GET", "/docs/{name}"): lambda client, _: client.get("/docs/page.js"),
@@ -197,8 +231,9 @@ def needed(
         # A first visit, by processes that have read no keys yet.
         account.start_anew(stage)
         visit(client, token)
-    # A stronger hash, and every login writes it anew.
-    account.start_anew(dataclasses.replace(stage, bcrypt_cost=stage.bcrypt_cost + 1))
+    # A stronger hash, and every login writes it anew; few slots, and every login ends a session.
+    cost, most = stage.bcrypt_cost + 1, 1
+    account.start_anew(dataclasses.replace(stage, bcrypt_cost=cost, sessions_per_user=most))
     _log_in(client)
     account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
     account.rotate_keys()

@@ -75,18 +75,75 @@ def test_looking_at_what_cannot_be_a_user_is_none_more(
     ],
     ids=str,
 )
-def test_a_login_is_two_reads_whatever_comes_of_it(
+def test_a_login_is_two_reads_and_if_it_succeeds_a_write(
     client: Client, token: str, wire: Wire, login: dict[str, str]
 ) -> None:
-    client.post("/auth/login", login)
-    assert _store(wire) == ["GetItem", "GetItem"]
-    assert all(call.body["ConsistentRead"] for call in wire.calls)
+    succeeds = login["password"] == PASSWORD and "nobody" not in str(login)
+    assert (client.post("/auth/login", login).status == 200) == succeeds
+    # One login in a hundred finds its session's slot taken, as this user has a session already.
+    assert _store(wire)[:3] == ["GetItem", "BatchGetItem", *(["PutItem"] if succeeds else [])]
+    assert wire.calls[0].body["ConsistentRead"]
+    assert all(table["ConsistentRead"] for table in wire.calls[1].body["RequestItems"].values())
     del token
 
 
-def test_a_logout_is_a_read_and_a_write(client: Client, token: str, wire: Wire) -> None:
+def test_a_refresh_is_a_read_and_a_write_and_a_repeated_one_a_read(
+    client: Client, wire: Wire
+) -> None:
+    refresh = {"refresh_token": client.log_in()["refresh_token"]}
+    wire.reset()
+    assert client.post("/auth/refresh", refresh).status == 200
+    assert _store(wire) == ["BatchGetItem", "UpdateItem"]
+    wire.reset()
+    assert client.post("/auth/refresh", refresh).status == 200
+    assert _store(wire) == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "rt1_" + "A" * 107], ids=len)
+def test_a_bad_refresh_token_is_a_read_whatever_is_wrong_with_it(
+    client: Client, wire: Wire, text: str
+) -> None:
+    assert client.post("/auth/refresh", {"refresh_token": text}).status == 401
+    assert _store(wire) == ["BatchGetItem"]
+    (call,) = wire.calls
+    assert len(call.body["RequestItems"]) == 3
+
+
+def test_a_logout_is_a_read_and_a_transaction(client: Client, token: str, wire: Wire) -> None:
     assert client.post("/auth/logout", token=token).status == 200
-    assert _store(wire) == ["BatchGetItem", "PutItem"]
+    assert _store(wire) == ["BatchGetItem", "TransactWriteItems"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "calls"),
+    [
+        ("GET", "/auth/sessions", ["Query"]),
+        ("DELETE", "/auth/sessions", ["UpdateItem"]),
+        ("DELETE", "/auth/sessions/{sid}", ["TransactWriteItems"]),
+        ("DELETE", "/auth/sessions/nonsense", []),
+        ("DELETE", "/user/{other}/sessions", ["UpdateItem"]),
+        ("PATCH", "/user/{other}", ["UpdateItem"]),
+        ("DELETE", "/user/{other}", ["GetItem", "TransactWriteItems", "Query", "BatchWriteItem"]),
+    ],
+)
+def test_what_sessions_and_rights_take_besides_the_authorizers_read(
+    client: Client, wire: Wire, method: str, target: str, calls: list[str]
+) -> None:
+    other = claims_of(client.register(2))["sub"]
+    admin = client.register_admin(1)
+    wire.reset()
+    path = target.format(other=other, sid=claims_of(admin)["sid"])
+    data = {"admin": True} if method == "PATCH" else None
+    client.send(method, path, data=data, token=admin)
+    assert _store(wire) == ["BatchGetItem", *calls]
+
+
+def test_a_new_password_is_a_read_and_a_transaction_besides_the_authorizers(
+    client: Client, token: str, wire: Wire
+) -> None:
+    passwords = {"current_password": PASSWORD, "new_password": "another horse"}
+    assert client.post("/auth/password/change", passwords, token=token).status == 200
+    assert _store(wire) == ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "Bearer a.b.c"])

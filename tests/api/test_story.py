@@ -16,6 +16,8 @@ def test_a_user_registers_logs_in_looks_and_logs_out(client: Client) -> None:
         "Authorization": registered.json()["Authorization"],
         "token_type": "Bearer",
         "expires_in": 900,
+        "refresh_token": registered.json()["refresh_token"],
+        "session_id": claims_of(registered.json()["Authorization"])["sid"],
     }
 
     duplicate = client.post("/user", a_registration())

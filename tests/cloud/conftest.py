@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pynamodb.connection import Connection
 
 from chalicelib import settings
+from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem, bind
 from infra.local.cloud import LocalCloud, client_environment
 from infra.local.stages import prepare_stage
 
@@ -26,6 +28,26 @@ def cloud_stage(local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> str
     """This process as a client of the stage `test` on the local cloud; the stage's name."""
     _become_client(local_cloud, monkeypatch)
     return settings.load().stage
+
+
+@pytest.fixture
+def cloud_store(cloud_stage: str) -> Iterator[Connection]:
+    """The tables of the stage; whatever the models were bound to before comes back."""
+    stage = settings.load()
+    assert stage.stage == cloud_stage
+    tables = {
+        UserItem: stage.users_table,
+        MarkerItem: stage.users_table,
+        RevokedTokenItem: stage.revoked_tokens_table,
+        SessionItem: stage.sessions_table,
+    }
+    before = [(model, model.Meta.table_name, model._connection) for model in tables]  # noqa: SLF001 - as `bind` does
+    connection = bind(tables)
+    _ = connection.client  # made once, before threads need it
+    yield connection
+    for model, table_name, known_connection in before:
+        model.Meta.table_name = table_name
+        model._connection = known_connection  # noqa: SLF001 - as `bind` does
 
 
 def _become_client(cloud: LocalCloud, patch: pytest.MonkeyPatch) -> None:

@@ -1,64 +1,34 @@
 """Races for a name, on the local cloud: exactly one wins, and nothing is left over."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
 import boto3
 import pytest
+from pynamodb.connection import Connection
 
-from chalicelib import settings
-from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.names import fold
-from chalicelib.domain.users import User
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, bind
+from chalicelib.domain.users import Removal, User
+from chalicelib.store.items import UserItem
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
+from tests.cloud.racing import ROUNDS, WRITERS, Attempt, at_once
+from tests.samples import add
 
-WRITERS = 16
-ROUNDS = 5
 SPELLINGS = ("Zoë@Example.com", "zoe\u0308@example.com", "ZOË@EXAMPLE.COM", "zoë@exam\uff50le.com")
 
 
 @pytest.fixture
-def users(cloud_stage: str) -> Iterator[DynamoUserStore]:
-    """The real store on the local cloud; whatever the models were bound to before comes back."""
-    models = (UserItem, MarkerItem, RevokedTokenItem)
-    before = [(model, model.Meta.table_name, model._connection) for model in models]  # noqa: SLF001 - as `bind` does
-    stage = settings.load()
-    assert stage.stage == cloud_stage
-    tables = (stage.users_table, stage.users_table, stage.revoked_tokens_table)
-    connection = bind(dict(zip(models, tables, strict=True)))
-    _ = connection.client  # made once, before the threads need it
-    yield DynamoUserStore(connection)
-    for model, table_name, known_connection in before:
-        model.Meta.table_name = table_name
-        model._connection = known_connection  # noqa: SLF001 - as `bind` does
+def users(cloud_store: Connection) -> DynamoUserStore:
+    return DynamoUserStore(cloud_store, Transactions(cloud_store))
 
 
 def a_user(email: str, username: str) -> User:
     return User(
         public_id=str(uuid4()), email=email, username=username, registered_on=datetime.now(UTC)
     )
-
-
-def at_once(attempts: Sequence[Callable[[], None]]) -> list[str]:
-    """Start all attempts at the same moment; what each ended with: "won", or its refusal."""
-    barrier = threading.Barrier(len(attempts))
-
-    def run(attempt: Callable[[], None]) -> str:
-        barrier.wait(timeout=30)
-        try:
-            attempt()
-        except (EmailTakenError, UsernameTakenError, UserNotFoundError) as refusal:
-            return type(refusal).__name__
-        return "won"
-
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        return list(pool.map(run, attempts))
 
 
 def rows(table: str) -> dict[str, str]:
@@ -88,9 +58,9 @@ def test_of_sixteen_registrations_of_one_email_one_wins(users: DynamoUserStore, 
     rivals = [
         a_user(f"{race}{tag}{email}", f"{tag}-{number}") for number, email in enumerate(emails)
     ]
-    ended = at_once([partial(users.add, rival, "a hash") for rival in rivals])
-    assert Counter(ended) == {"won": 1, "EmailTakenError": WRITERS - 1}
-    winner = rivals[ended.index("won")]
+    ended = at_once([partial(add, users, rival) for rival in rivals])
+    assert Counter(ended) == {None: 1, "EmailTakenError": WRITERS - 1}
+    winner = rivals[ended.index(None)]
     assert users.find_by_email(fold(winner.email)) == winner
     # Nothing of the others is left: a row of theirs would be one without its user.
     assert_users_and_markers_agree(users, {rival.public_id for rival in rivals})
@@ -106,9 +76,9 @@ def test_of_sixteen_registrations_of_one_username_one_wins(
         a_user(f"{tag}-{number}@example.com", tag + names[number % len(names)])
         for number in range(WRITERS)
     ]
-    ended = at_once([partial(users.add, rival, "a hash") for rival in rivals])
-    assert Counter(ended) == {"won": 1, "UsernameTakenError": WRITERS - 1}
-    winner = rivals[ended.index("won")]
+    ended = at_once([partial(add, users, rival) for rival in rivals])
+    assert Counter(ended) == {None: 1, "UsernameTakenError": WRITERS - 1}
+    winner = rivals[ended.index(None)]
     assert users.find_by_username(fold(winner.username)) == winner
     assert_users_and_markers_agree(users, {rival.public_id for rival in rivals})
 
@@ -117,9 +87,9 @@ def test_of_sixteen_registrations_of_one_username_one_wins(
 def test_of_sixteen_removals_of_one_user_one_wins(users: DynamoUserStore, race: int) -> None:
     tag = f"{race}-{uuid4().hex[:8]}"
     user = a_user(f"{tag}@example.com", tag)
-    users.add(user, "a hash")
+    add(users, user)
     ended = at_once([partial(users.remove, user)] * WRITERS)
-    assert Counter(ended) == {"won": 1, "UserNotFoundError": WRITERS - 1}
+    assert Counter(ended) == {Removal.DONE: 1, Removal.CHANGED: WRITERS - 1}
     assert_users_and_markers_agree(users, {user.public_id})
     assert users.get(user.public_id) is None
 
@@ -130,14 +100,14 @@ def test_registering_against_leaving_ends_with_one_user_or_none(
 ) -> None:
     tag = f"{race}-{uuid4().hex[:8]}"
     leaver = a_user(f"{tag}@example.com", tag)
-    users.add(leaver, "a hash")
+    add(users, leaver)
     rivals = [a_user(f"{tag}@Example.com", tag.upper()) for _ in range(WRITERS // 2)]
-    leaving = [partial(users.remove, leaver)] * (WRITERS // 2)
-    joining = [partial(users.add, rival, "a hash") for rival in rivals]
+    leaving: list[Attempt] = [partial(users.remove, leaver)] * (WRITERS // 2)
+    joining: list[Attempt] = [partial(add, users, rival) for rival in rivals]
     ended = at_once(leaving + joining)
-    assert ended[: len(leaving)].count("won") == 1, "somebody did leave"
+    assert ended[: len(leaving)].count(Removal.DONE) == 1, "somebody did leave"
     winners = [
-        rival for rival, end in zip(rivals, ended[len(leaving) :], strict=True) if end == "won"
+        rival for rival, end in zip(rivals, ended[len(leaving) :], strict=True) if end is None
     ]
     assert len(winners) <= 1
     assert users.get(leaver.public_id) is None

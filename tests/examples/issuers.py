@@ -31,7 +31,7 @@ from chalicelib.keys.parameters import Parameter, new_signing_key
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.tokens import TokenIssuer
 from tests.fakes import FakeKeySource
-from tests.samples import a_user, claims_of, encode, header_of, signed
+from tests.samples import a_session, a_user, claims_of, encode, header_of, signed
 
 AUDIENCE = "accounts"
 LIFE = 900
@@ -72,7 +72,6 @@ class Issuer:
     ) -> str:
         """A token as the service signs it, now or some seconds ago."""
         issuer = TokenIssuer(
-            KeyRing(self._source, system_clock),
             issuer=url or self.url,
             audience=audience,
             client_id="web",
@@ -80,7 +79,10 @@ class Issuer:
             clock=lambda: system_clock() - timedelta(seconds=issued_ago),
             new_id=lambda: str(uuid4()),
         )
-        return issuer.issue(a_user(admin=admin)).text
+        user = a_user(admin=admin)
+        session = a_session(user, expires_at=system_clock() + timedelta(days=1))
+        key = KeyRing(self._source, system_clock).signing_key()
+        return issuer.issue(user, session, key).text
 
     def good_tokens(self) -> dict[str, str]:
         return {

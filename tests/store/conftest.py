@@ -4,9 +4,10 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.keys.parameters import Parameter
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, bind
+from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem, bind
+from chalicelib.store.transactions import Transactions
 from tests import aws
-from tests.aws import REVOKED_TOKENS, USERS, Cloud, Wire
+from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 
 
 @pytest.fixture(scope="package")
@@ -17,7 +18,19 @@ def _aws(key_parameters: tuple[Parameter, Parameter]) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="package")
 def connection(_aws: Cloud) -> Connection:
-    return bind({UserItem: USERS, MarkerItem: USERS, RevokedTokenItem: REVOKED_TOKENS})
+    return bind(
+        {
+            UserItem: USERS,
+            MarkerItem: USERS,
+            RevokedTokenItem: REVOKED_TOKENS,
+            SessionItem: SESSIONS,
+        }
+    )
+
+
+@pytest.fixture
+def transactions(connection: Connection) -> Transactions:
+    return Transactions(connection)
 
 
 @pytest.fixture

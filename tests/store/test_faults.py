@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,35 +16,65 @@ from botocore.exceptions import (
 )
 from pynamodb.connection import Connection
 
-from chalicelib.domain.errors import (
-    EmailTakenError,
-    UnavailableError,
-    UsernameTakenError,
-    UserNotFoundError,
-)
-from chalicelib.store.revocations import DynamoRevocationStore
+from chalicelib.domain.errors import EmailTakenError, UnavailableError, UsernameTakenError
+from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import Opening, RefreshToken
+from chalicelib.domain.users import Credentials, Removal
+from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from chalicelib.telemetry import JsonFormatter
-from tests.aws import USERS, Cloud, Wire
+from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 from tests.fakes import FakeClock, public_id
-from tests.samples import a_user
+from tests.samples import a_session, a_user, add, claims
 
-CALLS: dict[str, Callable[[DynamoUserStore, DynamoStandingStore], object]] = {
-    "add": lambda users, _: users.add(a_user(), "s3cret-hash"),
-    "remove": lambda users, _: users.remove(a_user()),
-    "get": lambda users, _: users.get(public_id(1)),
-    "find_by_email": lambda users, _: users.find_by_email("s3cret@example.com"),
-    "find_by_username": lambda users, _: users.find_by_username("s3cret"),
-    "credentials_by_email": lambda users, _: users.credentials_by_email("s3cret@example.com"),
-    "credentials_by_username": lambda users, _: users.credentials_by_username("s3cret"),
-    "replace_password_hash": lambda users, _: users.replace_password_hash(
+FAILED = "ConditionalCheckFailed"
+
+
+@dataclass
+class Stores:
+    users: DynamoUserStore
+    sessions: DynamoSessionStore
+    standings: DynamoStandingStore
+
+
+SESSION = a_session()
+TOKEN = RefreshToken(SESSION.public_id, SESSION.session_id, b"s3cret-family", b"s3cret")
+CREDENTIALS = Credentials(a_user(), "s3cret-hash")
+CALLER = Principal(a_user(), SESSION.session_id)
+
+CALLS: dict[str, Callable[[Stores], object]] = {
+    "add": lambda stores: stores.users.add(a_user(), "s3cret-hash", Opening(SESSION, "a-key")),
+    "remove": lambda stores: stores.users.remove(a_user()),
+    "get": lambda stores: stores.users.get(public_id(1)),
+    "find_by_email": lambda stores: stores.users.find_by_email("s3cret@example.com"),
+    "find_by_username": lambda stores: stores.users.find_by_username("s3cret"),
+    "login_by_email": lambda stores: stores.users.login_by_email("s3cret@example.com", "a-key"),
+    "login_by_username": lambda stores: stores.users.login_by_username("s3cret", "a-key"),
+    "login_by_id": lambda stores: stores.users.login_by_id(public_id(1), "a-key"),
+    "replace_password_hash": lambda stores: stores.users.replace_password_hash(
         public_id(1), "s3cret-hash", "s3cret-hash-2"
     ),
-    "grant_admin": lambda users, _: users.grant_admin(public_id(1)),
-    "page": lambda users, _: users.page(10, None),
-    "standing": lambda _, standings: standings.standing(public_id(1), "s3cret-jti"),
-    "revoke": lambda *_: DynamoRevocationStore().revoke("s3cret-jti", 1),
+    "change_password": lambda stores: stores.users.change_password(
+        CREDENTIALS, "s3cret-hash-2", SESSION
+    ),
+    "raise_token_version": lambda stores: stores.users.raise_token_version(public_id(1)),
+    "set_rights": lambda stores: stores.users.set_rights(public_id(1), admin=True),
+    "set_rights_beside": lambda stores: stores.users.set_rights(
+        public_id(1), admin=False, other_admin=public_id(2)
+    ),
+    "admins": lambda stores: list(stores.users.admins()),
+    "page": lambda stores: stores.users.page(10, None),
+    "standing": lambda stores: stores.standings.standing(claims()),
+    "open": lambda stores: stores.sessions.open(SESSION, None, 1),
+    "open_for_another": lambda stores: stores.sessions.open(SESSION, a_session(number=1), 1),
+    "of_user": lambda stores: stores.sessions.of_user(public_id(1)),
+    "find": lambda stores: stores.sessions.find(TOKEN, "a-key"),
+    "rotate": lambda stores: stores.sessions.rotate(SESSION, TOKEN),
+    "end": lambda stores: stores.sessions.end(public_id(1), SESSION.session_id, 1),
+    "end_if_alive": lambda stores: stores.sessions.end_if_alive(CALLER, SESSION.session_id, 1, 2),
+    "forget": lambda stores: stores.sessions.forget(public_id(1)),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
@@ -61,15 +92,19 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-def users(cloud: Cloud, connection: Connection, waits: Waits) -> DynamoUserStore:
+def stores(cloud: Cloud, connection: Connection, clock: FakeClock, waits: Waits) -> Stores:
     del cloud
-    return DynamoUserStore(connection, sleep=waits.sleep, jitter=lambda: 1.0)
+    transactions = Transactions(connection, sleep=waits.sleep, jitter=lambda: 1.0)
+    return Stores(
+        DynamoUserStore(connection, transactions),
+        DynamoSessionStore(connection, transactions),
+        DynamoStandingStore(connection, clock),
+    )
 
 
 @pytest.fixture
-def standings(cloud: Cloud, connection: Connection, clock: FakeClock) -> DynamoStandingStore:
-    del cloud
-    return DynamoStandingStore(connection, clock)
+def users(stores: Stores) -> DynamoUserStore:
+    return stores.users
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
@@ -94,17 +129,16 @@ def _logged(caplog: pytest.LogCaptureFixture) -> str:
     ],
 )
 def test_a_call_that_aws_refuses_is_an_outage(
-    users: DynamoUserStore,
-    standings: DynamoStandingStore,
+    stores: Stores,
     wire: Wire,
     caplog: pytest.LogCaptureFixture,
-    call: Callable[[DynamoUserStore, DynamoStandingStore], object],
+    call: Callable[[Stores], object],
     code: str,
 ) -> None:
     caplog.set_level(logging.INFO)
     wire.refuse("dynamodb.", code)
     with pytest.raises(UnavailableError):
-        call(users, standings)
+        call(stores)
     assert code in caplog.text
     assert "s3cret" not in _logged(caplog)
     assert "quote" not in _logged(caplog)
@@ -122,17 +156,16 @@ def test_a_call_that_aws_refuses_is_an_outage(
     ids=lambda fault: type(fault).__name__,
 )
 def test_a_call_that_does_not_get_through_is_an_outage(
-    users: DynamoUserStore,
-    standings: DynamoStandingStore,
+    stores: Stores,
     wire: Wire,
     caplog: pytest.LogCaptureFixture,
-    call: Callable[[DynamoUserStore, DynamoStandingStore], object],
+    call: Callable[[Stores], object],
     fault: BotoCoreError,
 ) -> None:
     caplog.set_level(logging.INFO)
     wire.raise_for("dynamodb.", fault)
     with pytest.raises(UnavailableError):
-        call(users, standings)
+        call(stores)
     assert "the store failed" in caplog.text
     assert "s3cret" not in _logged(caplog)
 
@@ -143,24 +176,26 @@ def test_a_bug_of_ours_is_not_called_an_outage(users: DynamoUserStore, wire: Wir
         users.get(public_id(1))
 
 
+@pytest.mark.parametrize(
+    "call", [CALLS[name] for name in ("standing", "find", "login_by_id")], ids=str
+)
+@pytest.mark.parametrize(
+    "left",
+    [
+        {USERS: {"Keys": [{"pk": {"S": f"user#{public_id(1)}"}}]}},
+        {REVOKED_TOKENS: {"Keys": [{"token_id": {"S": "a-session"}}]}},
+        {SESSIONS: {"Keys": [{"public_id": {"S": public_id(1)}, "slot": {"N": "0"}}]}},
+    ],
+    ids=str,
+)
 def test_a_batch_that_was_not_answered_in_full_is_an_outage(
-    standings: DynamoStandingStore, users: DynamoUserStore, wire: Wire
+    stores: Stores, wire: Wire, call: Callable[[Stores], object], left: dict[str, object]
 ) -> None:
-    users.add(a_user(), "a hash")
-    left = {USERS: {"Keys": [{"pk": {"S": f"user#{public_id(1)}"}}]}}
-    wire.answer_for("dynamodb.BatchGetItem", {"Responses": {}, "UnprocessedKeys": left})
-    with pytest.raises(UnavailableError):
-        standings.standing(public_id(1), "a-jti")
-
-
-def test_a_batch_that_leaves_only_the_revocation_unanswered_is_an_outage(
-    standings: DynamoStandingStore, wire: Wire
-) -> None:
-    left = {"accounts-test-revoked-tokens": {"Keys": [{"token_id": {"S": "a-jti"}}]}}
+    add(stores.users, a_user())
     found = {USERS: [{"pk": {"S": "x"}}]}
     wire.answer_for("dynamodb.BatchGetItem", {"Responses": found, "UnprocessedKeys": left})
     with pytest.raises(UnavailableError):
-        standings.standing(public_id(1), "a-jti")
+        call(stores)
 
 
 # Transactions
@@ -182,8 +217,8 @@ def _cancel(wire: Wire, *codes: str, times: int = 1_000) -> None:
 def test_a_conflict_with_another_transaction_is_waited_out(
     users: DynamoUserStore, wire: Wire, waits: Waits
 ) -> None:
-    _cancel(wire, "None", "TransactionConflict", "None", times=3)
-    users.add(a_user(), "a hash")
+    _cancel(wire, "None", "TransactionConflict", "None", "None", "None", times=3)
+    add(users, a_user())
     assert users.get(public_id(1)) == a_user()
     assert wire.operations.count("dynamodb.TransactWriteItems") == 4
     assert waits == pytest.approx([0.05, 0.1, 0.2])
@@ -194,7 +229,7 @@ def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
 ) -> None:
     _cancel(wire, "TransactionConflict", "None", "None")
     with pytest.raises(UnavailableError):
-        users.add(a_user(), "a hash")
+        add(users, a_user())
     assert wire.operations == ["dynamodb.TransactWriteItems"] * 4
     assert sum(waits) < 1
     assert cloud.rows() == []
@@ -203,11 +238,12 @@ def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
 @pytest.mark.parametrize(
     ("codes", "error"),
     [
-        (("None", "ConditionalCheckFailed", "None"), EmailTakenError),
-        (("None", "None", "ConditionalCheckFailed"), UsernameTakenError),
-        (("None", "ConditionalCheckFailed", "ConditionalCheckFailed"), EmailTakenError),
-        (("None", "ConditionalCheckFailed", "TransactionConflict"), EmailTakenError),
-        (("TransactionConflict", "None", "ConditionalCheckFailed"), UsernameTakenError),
+        (("None", "None", FAILED, "None", "None"), EmailTakenError),
+        (("None", "None", "None", FAILED, "None"), UsernameTakenError),
+        (("None", "None", FAILED, FAILED, "None"), EmailTakenError),
+        (("None", "None", FAILED, "TransactionConflict", "None"), EmailTakenError),
+        (("None", "TransactionConflict", "None", FAILED, "None"), UsernameTakenError),
+        ((FAILED, "None", "None", FAILED, "None"), UsernameTakenError),
     ],
 )
 def test_a_name_that_is_taken_is_told_at_once(
@@ -215,8 +251,18 @@ def test_a_name_that_is_taken_is_told_at_once(
 ) -> None:
     _cancel(wire, *codes)
     with pytest.raises(error):
-        users.add(a_user(), "a hash")
+        add(users, a_user())
     assert wire.operations == ["dynamodb.TransactWriteItems"]
+
+
+def test_a_revoked_key_adds_nobody(users: DynamoUserStore, cloud: Cloud) -> None:
+    cloud.dynamodb.put_item(
+        TableName=REVOKED_TOKENS,
+        Item={"token_id": {"S": "key#a-key"}, "expires_at": {"N": "9999999999"}},
+    )
+    assert not users.add(a_user(), "a hash", Opening(SESSION, "a-key"))
+    assert cloud.rows() == cloud.rows(SESSIONS) == []
+    assert users.add(a_user(), "a hash", Opening(SESSION, "another-key"))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +273,7 @@ def test_a_transaction_cancelled_for_another_reason_is_an_outage(
 ) -> None:
     _cancel(wire, "None", code, "None")
     with pytest.raises(UnavailableError):
-        users.add(a_user(), "a hash")
+        add(users, a_user())
     assert wire.operations == ["dynamodb.TransactWriteItems"]
 
 
@@ -235,23 +281,24 @@ def test_a_transaction_cancelled_for_another_reason_is_an_outage(
 def test_a_removal_that_meets_another_state_removes_nothing(
     users: DynamoUserStore, cloud: Cloud, wire: Wire, failed: int
 ) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     codes = ["None"] * 3
     codes[failed] = "ConditionalCheckFailed"
     _cancel(wire, *codes)
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user())
+    assert users.remove(a_user()) is Removal.CHANGED
     assert len(cloud.rows()) == 3
 
 
-def test_a_user_and_both_markers_are_written_in_one_idempotent_transaction(
+def test_a_user_both_markers_and_a_session_are_written_in_one_idempotent_transaction(
     users: DynamoUserStore, wire: Wire
 ) -> None:
-    users.add(a_user(email="Zoe@Example.com", username="Zoë"), "a hash")
+    add(users, a_user(email="Zoe@Example.com", username="Zoë"))
     (call,) = wire.calls
     assert call.operation == "dynamodb.TransactWriteItems"
     assert call.body["ClientRequestToken"]
-    puts = [item["Put"] for item in call.body["TransactItems"]]
+    check, *items = call.body["TransactItems"]
+    assert check["ConditionCheck"]["Key"] == {"token_id": {"S": "key#a-key"}}
+    *puts, session = [item["Put"] for item in items]
     assert [put["Item"]["pk"]["S"] for put in puts] == [
         f"user#{public_id(1)}",
         "email#zoe@example.com",
@@ -260,10 +307,11 @@ def test_a_user_and_both_markers_are_written_in_one_idempotent_transaction(
     for put in puts:
         assert "attribute_not_exists" in put["ConditionExpression"]
         assert put["Item"]["public_id"] == {"S": public_id(1)}
+    assert session["Item"]["session_id"] == {"S": SESSION.session_id}
 
 
 def test_a_removal_deletes_only_what_is_the_users(users: DynamoUserStore, wire: Wire) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     wire.reset()
     users.remove(a_user())
     (call,) = wire.calls
@@ -275,13 +323,12 @@ def test_a_removal_deletes_only_what_is_the_users(users: DynamoUserStore, wire: 
 def test_a_marker_of_somebody_else_is_not_deleted_with_a_user(
     users: DynamoUserStore, cloud: Cloud
 ) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     cloud.dynamodb.put_item(
         TableName=USERS,
         Item={"pk": {"S": "username#user 1"}, "public_id": {"S": public_id(2)}},
     )
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user(1))
+    assert users.remove(a_user(1)) is Removal.CHANGED
     assert len(cloud.rows()) == 3
 
 
@@ -304,25 +351,34 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
         ("remove", ["TransactWriteItems"]),
         ("get", ["GetItem"]),
         ("find_by_email", ["GetItem", "GetItem"]),
-        ("credentials_by_username", ["GetItem", "GetItem"]),
-        ("standing", ["BatchGetItem"]),
-        ("revoke", ["PutItem"]),
+        ("login_by_username", ["GetItem", "BatchGetItem"]),
+        ("login_by_id", ["BatchGetItem"]),
         ("replace_password_hash", ["UpdateItem"]),
-        ("grant_admin", ["UpdateItem"]),
+        ("change_password", ["TransactWriteItems"]),
+        ("raise_token_version", ["UpdateItem"]),
+        ("set_rights", ["UpdateItem"]),
+        ("set_rights_beside", ["TransactWriteItems"]),
+        ("admins", ["Query"] * 4),
         ("page", ["Query"] * 4),
+        ("standing", ["BatchGetItem"]),
+        ("open", ["PutItem"]),
+        ("open_for_another", ["TransactWriteItems"]),
+        ("of_user", ["Query"]),
+        ("find", ["BatchGetItem"]),
+        ("rotate", ["UpdateItem"]),
+        ("end", ["TransactWriteItems"]),
+        ("end_if_alive", ["TransactWriteItems"]),
+        ("forget", ["Query", "BatchWriteItem"]),
     ],
 )
 def test_a_call_is_so_many_round_trips(
-    users: DynamoUserStore,
-    standings: DynamoStandingStore,
-    wire: Wire,
-    call: str,
-    operations: list[str],
+    stores: Stores, wire: Wire, call: str, operations: list[str]
 ) -> None:
-    users.add(a_user(email="s3cret@example.com", username="s3cret"), "s3cret-hash")
+    user = a_user(email="s3cret@example.com", username="s3cret")
+    add(stores.users, user, "s3cret-hash")
     wire.reset()
-    with suppress(UsernameTakenError, UserNotFoundError):
-        CALLS[call](users, standings)
+    with suppress(UsernameTakenError):
+        CALLS[call](stores)
     assert wire.operations == [f"dynamodb.{operation}" for operation in operations]
     for sent in wire.calls:
         if sent.operation == "dynamodb.GetItem":
@@ -333,25 +389,26 @@ def test_a_call_is_so_many_round_trips(
 def test_an_unknown_name_is_read_for_as_often_as_a_known_one(
     users: DynamoUserStore, wire: Wire, *, known: bool
 ) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     wire.reset()
-    found = users.credentials_by_email("user-1@example.com" if known else "nobody@example.com")
+    name = "user-1@example.com" if known else "nobody@example.com"
+    found = users.login_by_email(name, "a-key").credentials
     assert (found is not None) == known
-    assert wire.operations == ["dynamodb.GetItem"] * 2
+    assert wire.operations == ["dynamodb.GetItem", "dynamodb.BatchGetItem"]
 
 
 def test_a_user_who_leaves_between_the_two_reads_is_nobody(
     users: DynamoUserStore, cloud: Cloud
 ) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     cloud.dynamodb.delete_item(TableName=USERS, Key={"pk": {"S": f"user#{public_id(1)}"}})
     assert users.find_by_email("user-1@example.com") is None
-    assert users.credentials_by_username("user 1") is None
+    assert users.login_by_username("user 1", "a-key").credentials is None
 
 
 def test_a_list_of_many_is_read_in_few_round_trips(users: DynamoUserStore, wire: Wire) -> None:
     for number in range(30):
-        users.add(a_user(number), "a hash")
+        add(users, a_user(number))
     wire.reset()
     assert len(users.page(25, None).users) == 25
     assert len(wire.calls) <= 5

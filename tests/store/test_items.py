@@ -1,6 +1,6 @@
 """The rows: what the code writes and reads is what infra/data.yaml defines."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,14 +8,17 @@ import yaml  # type: ignore[import-untyped] # it has no types
 from pynamodb.connection import Connection
 from pynamodb.models import Model
 
+from chalicelib.domain.sessions import Lineage, SpentToken
 from chalicelib.domain.users import User
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem
+from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem
+from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import LISTS, DynamoUserStore
 from infra.stacks import DATA_TEMPLATE, TABLES
-from tests.aws import REVOKED_TOKENS, USERS, Cloud
+from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud
 from tests.fakes import START, FakeClock, public_id
-from tests.samples import a_user
+from tests.samples import a_session, a_user, add, claims
 
 
 def _cloudformation(text: str) -> Any:
@@ -34,6 +37,7 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 MODELS: dict[str, list[type[Model]]] = {
     "UsersTable": [UserItem, MarkerItem],
     "RevokedTokensTable": [RevokedTokenItem],
+    "SessionsTable": [SessionItem],
 }
 every_table = pytest.mark.parametrize("resource", RESOURCES)
 INDEX: dict[str, Any] = RESOURCES["UsersTable"]["Properties"]["GlobalSecondaryIndexes"][0]
@@ -73,19 +77,23 @@ def test_a_tables_key_is_the_models(resource: str) -> None:
         attribute["AttributeName"]: attribute["AttributeType"]
         for attribute in properties["AttributeDefinitions"]
     }
-    (key,) = properties["KeySchema"]
-    assert key["KeyType"] == "HASH"
-    for model in MODELS[resource]:
-        attribute = model.get_attributes()[key["AttributeName"]]
-        assert attribute.is_hash_key
-        assert attribute.attr_type == types[attribute.attr_name]
+    for key in properties["KeySchema"]:
+        for model in MODELS[resource]:
+            attribute = model.get_attributes()[key["AttributeName"]]
+            assert attribute.is_hash_key == (key["KeyType"] == "HASH")
+            assert attribute.is_range_key == (key["KeyType"] == "RANGE")
+            assert attribute.attr_type == types[attribute.attr_name]
 
 
-def test_revoked_tokens_go_away_by_themselves_and_users_do_not() -> None:
-    revoked = RESOURCES["RevokedTokensTable"]["Properties"]
-    assert revoked["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert RevokedTokenItem.expires_at.attr_name == "expires_at"
-    assert RevokedTokenItem.expires_at.attr_type == "N"
+def test_what_lapses_goes_away_by_itself_and_users_do_not() -> None:
+    for resource, model in (
+        ("RevokedTokensTable", RevokedTokenItem),
+        ("SessionsTable", SessionItem),
+    ):
+        lapse = RESOURCES[resource]["Properties"]["TimeToLiveSpecification"]
+        assert lapse == {"AttributeName": "expires_at", "Enabled": True}
+        assert model.expires_at.attr_name == "expires_at"
+        assert model.expires_at.attr_type == "N"
     assert "TimeToLiveSpecification" not in RESOURCES["UsersTable"]["Properties"]
 
 
@@ -108,7 +116,7 @@ def test_the_index_holds_all_that_a_list_shows_and_no_hash() -> None:
 
 def test_a_listed_user_is_the_user_without_the_hash(cloud: Cloud, connection: Connection) -> None:
     user = a_user(metadata={"a": 1}, email_verified=True, token_version=4)
-    DynamoUserStore(connection).add(user, "a hash")
+    add(DynamoUserStore(connection, Transactions(connection)), user)
     listed = [row for name in LISTS for row in UserItem.newest_first.query(name, page_size=5)]
     (row,) = listed
     assert row.password_hash is None
@@ -117,7 +125,7 @@ def test_a_listed_user_is_the_user_without_the_hash(cloud: Cloud, connection: Co
 
 
 def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
-    DynamoUserStore(connection).add(a_user(), "a hash")
+    add(DynamoUserStore(connection, Transactions(connection)), a_user())
     rows = {row["pk"]["S"]: row for row in cloud.rows()}
     assert rows.keys() == {
         f"user#{public_id(1)}",
@@ -131,9 +139,9 @@ def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
 
 
 def test_users_are_spread_over_all_lists(cloud: Cloud, connection: Connection) -> None:
-    users = DynamoUserStore(connection)
+    users = DynamoUserStore(connection, Transactions(connection))
     for number in range(24):
-        users.add(a_user(number), "a hash")
+        add(users, a_user(number))
     lists = [row["listed_in"]["S"] for row in cloud.rows() if "listed_in" in row]
     assert set(lists) == set(LISTS)
     assert max(map(lists.count, LISTS)) < 12
@@ -146,27 +154,27 @@ NEWER_ATTRIBUTES = ("token_version", "admin", "disabled", "email_verified", "met
 def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
     cloud: Cloud, connection: Connection, clock: FakeClock, name: str
 ) -> None:
-    users = DynamoUserStore(connection)
-    users.add(a_user(), "a hash")
+    users = DynamoUserStore(connection, Transactions(connection))
+    add(users, a_user())
     cloud.change(public_id(1), **{name: None})
     assert users.get(public_id(1)) == a_user()
     assert users.page(10, None).users == (a_user(),)
     assert users.find_by_email("user-1@example.com") == a_user()
-    found = users.credentials_by_username("user 1")
+    found = users.login_by_username("user 1", "a-key").credentials
     assert found is not None
     assert found.password_hash == "a hash"
-    standing = DynamoStandingStore(connection, clock).standing(public_id(1), "a-jti")
+    standing = DynamoStandingStore(connection, clock).standing(claims())
     assert standing.user == a_user()
-    assert users.grant_admin(public_id(1)) == a_user(admin=True)
+    assert users.set_rights(public_id(1), admin=True) == a_user(admin=True)
 
 
 def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
     cloud: Cloud, connection: Connection
 ) -> None:
-    users = DynamoUserStore(connection)
-    users.add(a_user(), "a hash")
+    users = DynamoUserStore(connection, Transactions(connection))
+    add(users, a_user())
     cloud.change(public_id(1), from_the_future={"S": "precious"})
-    users.grant_admin(public_id(1))
+    users.set_rights(public_id(1), admin=True)
     users.replace_password_hash(public_id(1), "a hash", "a better hash")
     (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
     assert row["from_the_future"] == {"S": "precious"}
@@ -175,8 +183,9 @@ def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
 
 def test_a_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) -> None:
     # Rows like this one are in tables already: whatever changes here must still read them.
-    DynamoUserStore(connection).add(
-        a_user(registered_on=datetime(2026, 1, 2, 3, 4, 5, 6, UTC), metadata={"a": "ö"}), "a hash"
+    add(
+        DynamoUserStore(connection, Transactions(connection)),
+        a_user(registered_on=datetime(2026, 1, 2, 3, 4, 5, 6, UTC), metadata={"a": "ö"}),
     )
     (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
     listed_in = row.pop("listed_in")
@@ -198,6 +207,33 @@ def test_a_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) ->
 
 
 def test_the_stages_tables_are_the_ones_that_are_used(cloud: Cloud, connection: Connection) -> None:
-    DynamoUserStore(connection).add(a_user(registered_on=START), "a hash")
+    add(DynamoUserStore(connection, Transactions(connection)), a_user(registered_on=START))
     assert len(cloud.rows(USERS)) == 3
+    assert len(cloud.rows(SESSIONS)) == 1
     assert cloud.rows(REVOKED_TOKENS) == []
+
+
+def test_a_sessions_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) -> None:
+    # Rows like this one are in tables already: whatever changes here must still read them.
+    spent = SpentToken(b"\x01", b"\x02", START)
+    lineage = Lineage(b"family", b"token", (spent,))
+    session = a_session(number=7, lineage=lineage, expires_at=START + timedelta(days=30))
+    store = DynamoSessionStore(connection, Transactions(connection))
+    assert store.open(session, None, 0)
+    assert cloud.rows(SESSIONS) == [
+        {
+            "public_id": {"S": public_id(1)},
+            "slot": {"N": "7"},
+            "session_id": {"S": "07000000-0000-4000-8000-000000000007"},
+            "token_version": {"N": "1"},
+            "created_at": {"S": "2026-01-02T03:04:05.000000+0000"},
+            "last_used_at": {"S": "2026-01-02T03:04:05.000000+0000"},
+            "expires_at": {"N": "1769915045"},
+            "ip": {"S": "192.0.2.1"},
+            "user_agent": {"S": "tests"},
+            "family_hash": {"B": b"family"},
+            "token_hash": {"B": b"token"},
+            "spent": {"S": '[["01", "02", "2026-01-02T03:04:05+00:00"]]'},
+        }
+    ]
+    assert store.of_user(public_id(1)) == (session,)

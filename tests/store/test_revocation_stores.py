@@ -1,40 +1,28 @@
 """The fake revocation store and DynamoDB keep one contract."""
 
-from typing import Protocol
-
 import pytest
 
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.services.key_revocation import KeyRevocationStore
-from chalicelib.services.sessions import RevocationStore
 from chalicelib.store.revocations import FOR_GOOD, DynamoRevocationStore, revoked_key_row
 from tests.aws import REVOKED_TOKENS, Cloud, Wire
 from tests.fakes import FakeRevocationStore
 
 
-class Store(RevocationStore, KeyRevocationStore, Protocol):
-    """What both are."""
-
-
 @pytest.fixture(params=["fake", "real"])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> KeyRevocationStore:
     if request.param == "fake":
         return FakeRevocationStore()
     request.getfixturevalue("cloud")
     return DynamoRevocationStore()
 
 
-def test_a_key_is_revoked_once_it_is_and_no_other_is(store: Store) -> None:
+def test_a_key_is_revoked_once_it_is_and_no_other_is(store: KeyRevocationStore) -> None:
     assert not store.is_key_revoked("a-key")
     for _ in range(2):
         store.revoke_key("a-key")
         assert store.is_key_revoked("a-key")
     assert not store.is_key_revoked("another-key")
-
-
-def test_a_token_of_the_same_name_is_no_key(store: Store) -> None:
-    store.revoke("a-key", 1_800_000_000)
-    assert not store.is_key_revoked("a-key")
 
 
 def test_a_revoked_key_is_a_row_that_does_not_lapse(cloud: Cloud) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pynamodb.connection import Connection
 
-from chalicelib.domain.errors import UserNotFoundError
+from chalicelib.domain.users import Removal
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import STAGE, USERS, Cloud
 from tests.fakes import public_id
-from tests.samples import a_user
+from tests.samples import a_user, add
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 PROGRAMS = [
@@ -35,16 +37,16 @@ def _of_this_stage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def users(cloud: Cloud, connection: object) -> DynamoUserStore:
+def users(cloud: Cloud, connection: Connection) -> DynamoUserStore:
     del cloud
-    return DynamoUserStore(connection)  # type: ignore[arg-type] # tests/store/conftest.py's
+    return DynamoUserStore(connection, Transactions(connection))
 
 
 @pytest.fixture
 def restored(cloud: Cloud, users: DynamoUserStore) -> Iterator[Cloud]:
     """The first two users as they were some time ago, in a table beside the one in use."""
     for number in (1, 2):
-        users.add(a_user(number), "the old hash")
+        add(users, a_user(number), "the old hash")
     cloud.dynamodb.restore_table_to_point_in_time(
         SourceTableName=USERS, TargetTableName=RESTORED, UseLatestRestorableTime=True
     )
@@ -62,7 +64,7 @@ def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUse
     restored.clear()
     run("transact_write_items")
     assert users.get(public_id(1)) == a_user(1)
-    found = users.credentials_by_email("user-1@example.com")
+    found = users.login_by_email("user-1@example.com", "a-key").credentials
     assert found is not None
     assert found.password_hash == "the old hash"
     assert users.find_by_username("user 1") == a_user(1)
@@ -79,9 +81,8 @@ def test_nothing_is_copied_over_somebody_who_has_the_name_by_now(
     restored: Cloud, users: DynamoUserStore
 ) -> None:
     users.remove(a_user(1))
-    users.add(a_user(3, username="User 1"), "a hash")
+    add(users, a_user(3, username="User 1"))
     with pytest.raises(restored.dynamodb.exceptions.TransactionCanceledException):
         run("transact_write_items")
     assert users.get(public_id(1)) is None
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user(1))
+    assert users.remove(a_user(1)) is Removal.CHANGED

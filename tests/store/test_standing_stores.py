@@ -1,5 +1,6 @@
-"""Whether a token is good now: the fakes and the real stores keep one contract."""
+"""Whether a token is good now: the fake and the real store keep one contract."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -9,20 +10,13 @@ from chalicelib.domain.principals import Standing
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.services.accounts import UserStore
 from chalicelib.services.authentication import StandingStore
-from chalicelib.services.sessions import RevocationStore
-from chalicelib.store.revocations import DynamoRevocationStore
+from chalicelib.store.items import RevokedTokenItem
 from chalicelib.store.standings import DynamoStandingStore
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
-from tests.aws import REVOKED_TOKENS, Cloud, Wire
-from tests.fakes import (
-    START,
-    FakeClock,
-    FakeRevocationStore,
-    FakeStandingStore,
-    FakeUserStore,
-    public_id,
-)
-from tests.samples import a_user
+from tests.aws import Cloud, Wire
+from tests.fakes import START, FakeClock, FakeStandingStore, FakeTables, FakeUserStore, public_id
+from tests.samples import a_user, add, claims
 
 NOW = epoch_seconds(START)
 
@@ -30,79 +24,73 @@ NOW = epoch_seconds(START)
 @dataclass
 class Stores:
     users: UserStore
-    revocations: RevocationStore
     standings: StandingStore
+    revoke: Callable[[str, int], object]
 
 
 @pytest.fixture(params=["fake", "real"])
 def stores(request: pytest.FixtureRequest, clock: FakeClock) -> Stores:
     if request.param == "fake":
-        users, revocations = FakeUserStore(), FakeRevocationStore()
-        return Stores(users, revocations, FakeStandingStore(users, revocations, clock))
+        tables = FakeTables()
+        return Stores(
+            FakeUserStore(tables), FakeStandingStore(tables, clock), tables.revoked.__setitem__
+        )
     request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
     return Stores(
-        DynamoUserStore(connection),
-        DynamoRevocationStore(),
+        DynamoUserStore(connection, Transactions(connection)),
         DynamoStandingStore(connection, clock),
+        lambda token_id, until: RevokedTokenItem(token_id, expires_at=until).save(),
     )
 
 
-def test_a_user_with_a_token_that_nobody_revoked_is_in_good_standing(stores: Stores) -> None:
-    stores.users.add(a_user(), "a hash")
-    assert stores.standings.standing(public_id(1), "a-jti") == Standing(a_user(), revoked=False)
+def test_a_user_whose_session_nobody_ended_is_in_good_standing(stores: Stores) -> None:
+    add(stores.users, a_user())
+    assert stores.standings.standing(claims()) == Standing(a_user(), revoked=False)
 
 
 def test_a_user_is_known_as_they_are_now(stores: Stores) -> None:
     user = a_user(admin=True, token_version=9, disabled=True, metadata={"a": ["b"]})
-    stores.users.add(user, "a hash")
-    assert stores.standings.standing(public_id(1), "a-jti").user == user
+    add(stores.users, user)
+    assert stores.standings.standing(claims()).user == user
 
 
 def test_nobody_has_no_standing(stores: Stores) -> None:
-    assert stores.standings.standing(public_id(1), "a-jti") == Standing(None, revoked=False)
+    assert stores.standings.standing(claims()) == Standing(None, revoked=False)
+    stores.revoke("a-session", NOW + 900)
+    assert stores.standings.standing(claims()) == Standing(None, revoked=True)
 
 
-def test_a_revoked_token_is_revoked_and_no_other_is(stores: Stores) -> None:
-    stores.users.add(a_user(), "a hash")
-    stores.revocations.revoke("a-jti", NOW + 900)
-    assert stores.standings.standing(public_id(1), "a-jti") == Standing(a_user(), revoked=True)
-    for other in ("another-jti", "A-JTI", "a-jt"):
-        assert not stores.standings.standing(public_id(1), other).revoked
+def test_a_token_of_an_ended_session_is_revoked_and_no_other_is(stores: Stores) -> None:
+    add(stores.users, a_user())
+    stores.revoke("a-session", NOW + 900)
+    assert stores.standings.standing(claims()) == Standing(a_user(), revoked=True)
+    for other in ("another-session", "A-SESSION", "a-sessio"):
+        assert not stores.standings.standing(claims(session_id=other)).revoked
 
 
-def test_a_token_of_nobody_can_be_revoked(stores: Stores) -> None:
-    stores.revocations.revoke("a-jti", NOW + 900)
-    assert stores.standings.standing(public_id(1), "a-jti") == Standing(None, revoked=True)
-
-
-def test_a_revocation_may_be_repeated(stores: Stores) -> None:
-    for _ in range(2):
-        stores.revocations.revoke("a-jti", NOW + 900)
-    assert stores.standings.standing(public_id(1), "a-jti").revoked
+def test_a_token_of_a_revoked_key_is_revoked_and_no_other_is(stores: Stores) -> None:
+    add(stores.users, a_user())
+    stores.revoke("key#a-key", NOW + 900)
+    assert stores.standings.standing(claims()) == Standing(a_user(), revoked=True)
+    for other in ("another-key", "A-KEY", "key#a-key"):
+        assert not stores.standings.standing(claims(key_id=other)).revoked
 
 
 def test_a_revocation_that_has_expired_counts_no_more_although_it_is_still_there(
     stores: Stores, clock: FakeClock
 ) -> None:
-    stores.revocations.revoke("a-jti", NOW + 900)
+    stores.revoke("a-session", NOW + 900)
     clock.step(seconds=899)
-    assert stores.standings.standing(public_id(1), "a-jti").revoked
+    assert stores.standings.standing(claims()).revoked
     clock.step(seconds=1)
-    assert not stores.standings.standing(public_id(1), "a-jti").revoked
-
-
-def test_a_revocation_is_an_identifier_and_an_expiry_and_nothing_else(cloud: Cloud) -> None:
-    DynamoRevocationStore().revoke("a-jti", 1_800_000_000)
-    assert cloud.rows(REVOKED_TOKENS) == [
-        {"token_id": {"S": "a-jti"}, "expires_at": {"N": "1800000000"}}
-    ]
+    assert not stores.standings.standing(claims()).revoked
 
 
 def test_a_standing_is_one_strongly_consistent_read_of_both_tables(
     cloud: Cloud, connection: Connection, wire: Wire, clock: FakeClock
 ) -> None:
-    DynamoStandingStore(connection, clock).standing(public_id(1), "a-jti")
+    DynamoStandingStore(connection, clock).standing(claims())
     (call,) = wire.calls
     assert call.operation == "dynamodb.BatchGetItem"
     assert call.body["RequestItems"] == {
@@ -111,7 +99,7 @@ def test_a_standing_is_one_strongly_consistent_read_of_both_tables(
             "ConsistentRead": True,
         },
         "accounts-test-revoked-tokens": {
-            "Keys": [{"token_id": {"S": "a-jti"}}],
+            "Keys": [{"token_id": {"S": "a-session"}}, {"token_id": {"S": "key#a-key"}}],
             "ConsistentRead": True,
         },
     }

@@ -1,22 +1,24 @@
 """The fake and the real store keep one contract: chalicelib.services says what it is."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
-from chalicelib.domain.users import Credentials, User
+from chalicelib.domain.users import Credentials, LoginFacts, Removal, User
 from chalicelib.services.accounts import UserStore
+from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import CredentialStore
+from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.fakes import START, FakeUserStore, public_id
-from tests.samples import a_user
+from tests.samples import a_session, a_user, add
 
 
-class Users(UserStore, CredentialStore, Protocol):
-    def remove(self, user: User) -> None: ...
+class Users(UserStore, CredentialStore, PasswordStore, Protocol):
+    """All that services ask of users."""
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -25,7 +27,15 @@ def users(request: pytest.FixtureRequest) -> Users:
         return FakeUserStore()
     request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
-    return DynamoUserStore(connection)
+    return DynamoUserStore(connection, Transactions(connection))
+
+
+def _by_email(users: Users, key: str) -> Credentials | None:
+    return users.login_by_email(key, "a-key").credentials
+
+
+def _by_username(users: Users, key: str) -> Credentials | None:
+    return users.login_by_username(key, "a-key").credentials
 
 
 def _walk(users: Users, limit: int) -> list[list[str]]:
@@ -54,16 +64,24 @@ def test_a_user_is_read_back_as_added(users: Users) -> None:
         email_verified=True,
         metadata={"ключ": [1, 2.5, None, {"a": ""}], "empty": {}},
     )
-    users.add(user, "a hash")
+    add(users, user)
     assert users.get(user.public_id) == user
     assert users.find_by_email("zoë@example.com") == user
     assert users.find_by_username("zoë 🦊") == user
-    assert users.credentials_by_email("zoë@example.com") == Credentials(user, "a hash")
-    assert users.credentials_by_username("zoë 🦊") == Credentials(user, "a hash")
+    assert _by_email(users, "zoë@example.com") == Credentials(user, "a hash")
+    assert _by_username(users, "zoë 🦊") == Credentials(user, "a hash")
+
+
+def test_a_user_is_added_without_a_session(users: Users) -> None:
+    assert users.add(a_user(1), "a hash", None)
+    assert _by_email(users, "user-1@example.com") == Credentials(a_user(1), "a hash")
+    for taken in ({"email": "user-1@example.com"}, {"username": "User 1"}):
+        with pytest.raises((EmailTakenError, UsernameTakenError)):
+            users.add(a_user(2, **taken), "a hash", None)
 
 
 def test_a_user_is_added_with_only_what_they_must_have(users: Users) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     assert users.get(public_id(1)) == a_user()
 
 
@@ -71,46 +89,46 @@ def test_a_user_is_added_with_only_what_they_must_have(users: Users) -> None:
     "email", ["User-1@Example.com", "USER-1@EXAMPLE.COM", "user-1@example.com"]
 )
 def test_add_refuses_an_email_in_use(users: Users, email: str) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     with pytest.raises(EmailTakenError):
-        users.add(a_user(2, email=email), "a hash")
+        add(users, a_user(2, email=email))
 
 
 @pytest.mark.parametrize(
     "username", ["User 1", "uSER 1", "\uff55\uff53\uff45\uff52 \uff11", "User\xa01"]
 )
 def test_add_refuses_a_username_in_use(users: Users, username: str) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     with pytest.raises(UsernameTakenError):
-        users.add(a_user(2, username=username), "a hash")
+        add(users, a_user(2, username=username))
 
 
 def test_of_two_names_in_use_the_email_is_named(users: Users) -> None:
-    users.add(a_user(1), "a hash")
-    users.add(a_user(2), "a hash")
+    add(users, a_user(1))
+    add(users, a_user(2))
     for email, username in (("user-1@example.com", "User 1"), ("user-1@example.com", "User 2")):
         with pytest.raises(EmailTakenError):
-            users.add(a_user(3, email=email, username=username), "a hash")
+            add(users, a_user(3, email=email, username=username))
 
 
 @pytest.mark.parametrize(
     "names", [{"email": "user-1@example.com"}, {"username": "User 1"}], ids=["email", "username"]
 )
 def test_a_refused_user_leaves_nothing_behind(users: Users, names: dict[str, str]) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     refused = a_user(2, **names)
     with pytest.raises((EmailTakenError, UsernameTakenError)):
-        users.add(refused, "a hash")
+        add(users, refused)
     assert users.get(refused.public_id) is None
     assert _walk(users, 10) == [[public_id(1)]]
-    users.add(a_user(2), "a hash")
+    add(users, a_user(2))
     assert users.find_by_email("user-2@example.com") == a_user(2)
     assert users.find_by_username("user 2") == a_user(2)
 
 
 def test_an_email_and_a_username_of_the_same_text_do_not_meet(users: Users) -> None:
-    users.add(a_user(1, email="a@example.com", username="b@example.com"), "a hash")
-    users.add(a_user(2, email="b@example.com", username="a@example.com"), "a hash")
+    add(users, a_user(1, email="a@example.com", username="b@example.com"))
+    add(users, a_user(2, email="b@example.com", username="a@example.com"))
     assert users.find_by_email("a@example.com") == users.get(public_id(1))
     assert users.find_by_username("a@example.com") == users.get(public_id(2))
 
@@ -119,28 +137,28 @@ def test_an_email_and_a_username_of_the_same_text_do_not_meet(users: Users) -> N
 
 
 def test_nobody_is_found(users: Users) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     assert users.get(public_id(2)) is None
     assert users.find_by_email("user-2@example.com") is None
     assert users.find_by_username("user 2") is None
-    assert users.credentials_by_email("user-2@example.com") is None
-    assert users.credentials_by_username("user 2") is None
+    assert _by_email(users, "user-2@example.com") is None
+    assert _by_username(users, "user 2") is None
 
 
 @pytest.mark.parametrize(
     "key", ["", "nobody", "user#nobody", "email#user-1@example.com", public_id(1), "#", "\x00"]
 )
 def test_no_key_leads_to_anything_but_a_name(users: Users, key: str) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     if key not in ("", public_id(1)):
         assert users.get(key) is None
     assert users.find_by_email(key) is None
     assert users.find_by_username(key) is None
-    assert users.credentials_by_email(key) is None
+    assert _by_email(users, key) is None
 
 
 def test_a_marker_is_not_a_user(users: Users) -> None:
-    users.add(a_user(1, username="x"), "a hash")
+    add(users, a_user(1, username="x"))
     for key in ("x", "username#x", "user-1@example.com"):
         assert users.get(key) is None
 
@@ -149,22 +167,21 @@ def test_a_marker_is_not_a_user(users: Users) -> None:
 
 
 def test_a_removed_user_is_gone_and_their_names_are_free(users: Users) -> None:
-    users.add(a_user(1), "a hash")
-    users.add(a_user(2), "a hash")
-    users.remove(a_user(1))
+    add(users, a_user(1))
+    add(users, a_user(2))
+    users.remove(a_user(1), None)
     assert users.get(public_id(1)) is None
     assert users.find_by_email("user-1@example.com") is None
     assert users.find_by_username("user 1") is None
     assert _walk(users, 10) == [[public_id(2)]]
     again = a_user(3, email="USER-1@example.com", username="USER 1")
-    users.add(again, "a hash")
+    add(users, again)
     assert users.find_by_email("user-1@example.com") == again
 
 
 def test_removing_nobody_is_refused(users: Users) -> None:
-    users.add(a_user(1), "a hash")
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user(2))
+    add(users, a_user(1))
+    assert users.remove(a_user(2), None) is Removal.CHANGED
     assert users.get(public_id(1)) == a_user(1)
 
 
@@ -175,42 +192,39 @@ def test_removing_nobody_is_refused(users: Users) -> None:
         {"email": "USER-1@example.com"},
         {"username": "old"},
         {"username": "USER 1"},
+        {"admin": True},
     ],
     ids=str,
 )
-def test_a_user_who_has_other_names_by_now_is_not_removed(
-    users: Users, stale: dict[str, str]
+def test_a_user_who_is_not_as_they_were_read_is_not_removed(
+    users: Users, stale: dict[str, Any]
 ) -> None:
-    users.add(a_user(1), "a hash")
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user(1, **stale))
+    add(users, a_user(1))
+    assert users.remove(a_user(1, **stale), None) is Removal.CHANGED
     assert users.get(public_id(1)) == a_user(1)
     assert users.find_by_email("user-1@example.com") == a_user(1)
     assert users.find_by_username("user 1") == a_user(1)
 
 
 def test_a_user_is_removed_once(users: Users) -> None:
-    users.add(a_user(1), "a hash")
-    users.remove(a_user(1))
-    with pytest.raises(UserNotFoundError):
-        users.remove(a_user(1))
+    add(users, a_user(1))
+    assert users.remove(a_user(1), None) is Removal.DONE
+    assert users.remove(a_user(1), None) is Removal.CHANGED
 
 
 # Changing
 
 
 def test_a_hash_is_replaced_by_whoever_knows_the_present_one(users: Users) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     users.replace_password_hash(public_id(1), "a hash", "a better hash")
-    assert users.credentials_by_email("user-1@example.com") == Credentials(
-        a_user(1), "a better hash"
-    )
+    assert _by_email(users, "user-1@example.com") == Credentials(a_user(1), "a better hash")
 
 
 def test_a_hash_that_has_changed_meanwhile_is_left_alone(users: Users) -> None:
-    users.add(a_user(1), "a hash")
+    add(users, a_user(1))
     users.replace_password_hash(public_id(1), "another hash", "a better hash")
-    assert users.credentials_by_email("user-1@example.com") == Credentials(a_user(1), "a hash")
+    assert _by_email(users, "user-1@example.com") == Credentials(a_user(1), "a hash")
 
 
 def test_replacing_the_hash_of_nobody_makes_nobody(users: Users) -> None:
@@ -221,19 +235,99 @@ def test_replacing_the_hash_of_nobody_makes_nobody(users: Users) -> None:
 
 def test_an_admin_is_made_and_the_rest_stays(users: Users) -> None:
     user = a_user(1, metadata={"a": 1}, token_version=3)
-    users.add(user, "a hash")
-    granted = users.grant_admin(public_id(1))
-    assert granted.admin
+    add(users, user)
+    granted = users.set_rights(public_id(1), admin=True)
     assert granted == users.get(public_id(1))
     assert granted == a_user(1, metadata={"a": 1}, token_version=3, admin=True)
-    assert users.credentials_by_email("user-1@example.com") == Credentials(granted, "a hash")
-    assert users.grant_admin(public_id(1)) == granted
+    assert _by_email(users, "user-1@example.com") == Credentials(granted, "a hash")
+    assert users.set_rights(public_id(1), admin=True) == granted
 
 
-def test_nobody_is_not_made_an_admin(users: Users) -> None:
-    with pytest.raises(UserNotFoundError):
-        users.grant_admin(public_id(1))
+def test_disabling_ends_every_session_and_enabling_revives_none(users: Users) -> None:
+    add(users, a_user(1))
+    disabled = users.set_rights(public_id(1), disabled=True)
+    assert disabled == a_user(1, disabled=True, token_version=2) == users.get(public_id(1))
+    assert users.set_rights(public_id(1), disabled=False) == a_user(1, token_version=2)
+    both = users.set_rights(public_id(1), admin=True, disabled=True)
+    assert both == a_user(1, admin=True, disabled=True, token_version=3)
+
+
+def test_a_right_is_taken_away_while_somebody_else_is_an_admin(users: Users) -> None:
+    add(users, a_user(1, admin=True))
+    add(users, a_user(2, admin=True))
+    demoted = users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
+    assert demoted == a_user(1) == users.get(public_id(1))
+
+
+@pytest.mark.parametrize(
+    "other", [a_user(2), a_user(2, admin=True, disabled=True), a_user(3, admin=True)]
+)
+def test_a_right_is_not_taken_away_if_the_other_is_no_enabled_admin(
+    users: Users, other: User
+) -> None:
+    add(users, a_user(1, admin=True))
+    add(users, other)
+    for rights in ({"admin": False}, {"disabled": True}):
+        assert users.set_rights(public_id(1), other_admin=public_id(2), **rights) is None
+    assert users.remove(a_user(1, admin=True), public_id(2)) is Removal.NO_OTHER_ADMIN
+    assert users.get(public_id(1)) == a_user(1, admin=True)
+
+
+def test_nobody_is_given_a_right(users: Users) -> None:
+    add(users, a_user(2, admin=True))
+    for other in (None, public_id(2)):
+        with pytest.raises(UserNotFoundError):
+            users.set_rights(public_id(1), admin=True, other_admin=other)
     assert users.get(public_id(1)) is None
+
+
+def test_an_admin_is_removed_while_somebody_else_is_one(users: Users) -> None:
+    add(users, a_user(1, admin=True))
+    add(users, a_user(2, admin=True))
+    assert users.remove(a_user(1, admin=True), public_id(2)) is Removal.DONE
+    assert users.get(public_id(1)) is None
+
+
+def test_the_enabled_admins_are_found_among_all_users(users: Users) -> None:
+    for number in range(9):
+        add(users, a_user(number, admin=number % 3 == 0, disabled=number == 6))
+    assert set(users.admins()) == {public_id(0), public_id(3)}
+
+
+def test_no_admins_are_found_where_there_are_none(users: Users) -> None:
+    add(users, a_user(1))
+    assert list(users.admins()) == []
+
+
+# Sessions and passwords
+
+
+def test_all_sessions_of_a_user_end_by_one_number(users: Users) -> None:
+    add(users, a_user(1, token_version=4))
+    users.raise_token_version(public_id(1))
+    assert users.get(public_id(1)) == a_user(1, token_version=5)
+
+
+def test_nobody_has_no_sessions_to_end(users: Users) -> None:
+    with pytest.raises(UserNotFoundError):
+        users.raise_token_version(public_id(1))
+    assert users.get(public_id(1)) is None
+
+
+def test_a_password_is_changed_by_whoever_knows_the_present_hash_and_version(users: Users) -> None:
+    user = a_user(1, token_version=4)
+    add(users, user)
+    session = a_session(a_user(1, token_version=5), number=9)
+    for stale in (
+        Credentials(user, "another hash"),
+        Credentials(a_user(1, token_version=3), "a hash"),
+        Credentials(a_user(2, token_version=4), "a hash"),
+    ):
+        assert not users.change_password(stale, "a new hash", session)
+        assert _by_email(users, "user-1@example.com") == Credentials(user, "a hash")
+    assert users.change_password(Credentials(user, "a hash"), "a new hash", session)
+    changed = Credentials(a_user(1, token_version=5), "a new hash")
+    assert users.login_by_id(public_id(1), "a-key") == LoginFacts(changed, key_revoked=False)
 
 
 # Listing
@@ -243,7 +337,7 @@ def _add(users: Users, numbers: range, *, same_time: bool = False) -> list[str]:
     """Add users, one a second; their public ids, newest first."""
     for number in numbers:
         at = START if same_time else START + timedelta(seconds=number)
-        users.add(a_user(number, registered_on=at), "a hash")
+        add(users, a_user(number, registered_on=at))
     return [public_id(number) for number in reversed(numbers)]
 
 
@@ -277,7 +371,7 @@ def test_users_of_the_same_moment_are_listed_once_each(users: Users, limit: int)
 def test_a_microsecond_orders_users(users: Users) -> None:
     for number, microseconds in ((1, 5), (2, 100), (3, 0), (4, 99)):
         at = START + timedelta(microseconds=microseconds)
-        users.add(a_user(number, registered_on=at), "a hash")
+        add(users, a_user(number, registered_on=at))
     assert _walk(users, 10) == [[public_id(number) for number in (2, 4, 1, 3)]]
 
 
@@ -286,9 +380,9 @@ def test_pages_neither_repeat_nor_miss_anybody_while_users_come_and_go(users: Us
     first = users.page(4, None)
     # The last one shown leaves, two who are still to come leave, and two are new.
     for number in (8, 7, 2):
-        users.remove(a_user(number))
-    users.add(a_user(20, registered_on=START + timedelta(minutes=1)), "a hash")
-    users.add(a_user(21, registered_on=START + timedelta(minutes=2)), "a hash")
+        users.remove(a_user(number), None)
+    add(users, a_user(20, registered_on=START + timedelta(minutes=1)))
+    add(users, a_user(21, registered_on=START + timedelta(minutes=2)))
     seen = [user.public_id for user in first.users]
     position = first.next_position
     while position is not None:
@@ -302,5 +396,5 @@ def test_a_list_shows_everything_about_a_user(users: Users) -> None:
     user = a_user(
         token_version=3, admin=True, disabled=True, email_verified=True, metadata={"a": [1]}
     )
-    users.add(user, "a hash")
+    add(users, user)
     assert users.page(10, None).users == (user,)

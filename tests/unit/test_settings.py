@@ -28,6 +28,10 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         audience="accounts",
         client_id="accounts",
         access_token_seconds=900,
+        session_idle_seconds=30 * 86_400,
+        session_absolute_seconds=365 * 86_400,
+        refresh_grace_seconds=10,
+        sessions_per_user=100,
         bcrypt_cost=12,
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
@@ -42,6 +46,10 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         audience="accounts",
         client_id="accounts",
         access_token_seconds=900,
+        session_idle_seconds=30 * 86_400,
+        session_absolute_seconds=365 * 86_400,
+        refresh_grace_seconds=10,
+        sessions_per_user=100,
         bcrypt_cost=12,
         key_rotation_days=0,
         cursor_secret=SECRET,
@@ -56,6 +64,10 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_AUDIENCE": "shop",
             "ACCOUNTS_CLIENT_ID": "web",
             "ACCOUNTS_ACCESS_TOKEN_SECONDS": "60",
+            "ACCOUNTS_SESSION_IDLE_SECONDS": "3600",
+            "ACCOUNTS_SESSION_ABSOLUTE_SECONDS": "7200",
+            "ACCOUNTS_REFRESH_GRACE_SECONDS": "30",
+            "ACCOUNTS_SESSIONS_PER_USER": "5",
             "ACCOUNTS_BCRYPT_COST": "13",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
@@ -63,6 +75,8 @@ def test_everything_can_be_set() -> None:
     )
     assert (loaded.audience, loaded.client_id) == ("shop", "web")
     assert (loaded.access_token_seconds, loaded.bcrypt_cost) == (60, 13)
+    assert (loaded.session_idle_seconds, loaded.session_absolute_seconds) == (3_600, 7_200)
+    assert (loaded.refresh_grace_seconds, loaded.sessions_per_user) == (30, 5)
     assert loaded.key_rotation_days == 90
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
@@ -71,6 +85,7 @@ def test_the_names_of_a_stage_carry_it() -> None:
     loaded = load(PROD)
     assert loaded.users_table == "accounts-prod-users"
     assert loaded.revoked_tokens_table == "accounts-prod-revoked-tokens"
+    assert loaded.sessions_table == "accounts-prod-sessions"
     assert loaded.keys_path == "/accounts/prod"
 
 
@@ -118,6 +133,14 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("ACCESS_TOKEN_SECONDS", "15m"),
         ("ACCESS_TOKEN_SECONDS", "\u0669\u0660"),
         ("ACCESS_TOKEN_SECONDS", "9" * 5_000),
+        ("SESSION_IDLE_SECONDS", "0"),
+        ("SESSION_IDLE_SECONDS", "315360001"),
+        ("SESSION_ABSOLUTE_SECONDS", "0"),
+        ("SESSION_ABSOLUTE_SECONDS", "315360001"),
+        ("REFRESH_GRACE_SECONDS", "0"),
+        ("REFRESH_GRACE_SECONDS", "301"),
+        ("SESSIONS_PER_USER", "0"),
+        ("SESSIONS_PER_USER", "257"),
         ("BCRYPT_COST", "11"),
         ("BCRYPT_COST", "4"),
         ("BCRYPT_COST", "17"),

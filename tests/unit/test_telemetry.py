@@ -124,3 +124,21 @@ def test_a_failure_is_told_by_type_and_place_never_by_message(written: StringIO)
     assert line["stack"][-1].startswith(f"{__file__}:")
     assert line["stack"][-1].endswith(" in divulge")
     assert "hunter2" not in written.getvalue()
+
+
+def test_a_security_event_is_a_line_and_a_metric_of_its_own(written: StringIO) -> None:
+    with telemetry.recording("request", stage="test", request_id="7"):
+        telemetry.security_event("refresh_token_reused", user="a-user", session="a-session")
+    event, request = map(json.loads, written.getvalue().splitlines())
+    assert event["level"] == "WARNING"
+    assert event["event"] == "refresh_token_reused"
+    assert (event["stage"], event["request_id"]) == ("test", "7")
+    assert (event["user"], event["session"]) == ("a-user", "a-session")
+    assert event["SecurityEvents"] == 1
+    assert metrics_of(event) == {("stage", "event"): ["SecurityEvents"]}
+    assert "SecurityEvents" not in request
+
+
+def test_a_security_event_outside_of_a_request_is_told_too(written: StringIO) -> None:
+    telemetry.security_event("refresh_token_reused")
+    assert only_line(written)["stage"] == "unknown"

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.principals import Principal
-from chalicelib.domain.tokens import AccessClaims
 from tests.samples import a_caller, a_user
 
 _json = st.recursive(
@@ -42,7 +41,7 @@ def test_a_principal_survives_the_way_through_api_gateway(
         token_version=token_version,
         registered_on=registered_on,
     )
-    principal = Principal(user, "a-token-id", 1_800_000_000)
+    principal = Principal(user, "a-session-id")
     assert _asked_by(principal) == principal
 
 
@@ -73,11 +72,3 @@ def test_a_context_that_is_not_the_authorizers_is_not_read() -> None:
     context = {**a_caller().to_context(), "admin": "True"}
     with pytest.raises(ValueError, match="Expecting value"):
         Principal.from_context(context)
-
-
-def test_a_principal_is_the_owner_of_the_token() -> None:
-    claims = AccessClaims(
-        token_id="a-jti", public_id="p", token_version=1, issued_at=1, expires_at=901
-    )
-    principal = Principal.of(a_user(), claims)
-    assert principal == Principal(a_user(), "a-jti", 901)

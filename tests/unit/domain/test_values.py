@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from chalicelib.domain.sessions import TokenSet
 from chalicelib.domain.times import epoch_seconds, system_clock
 from chalicelib.domain.tokens import AccessToken, PublicKey, SigningKey
 from chalicelib.domain.users import Credentials, is_public_id
@@ -45,7 +46,8 @@ def test_a_public_id_is_a_uuid() -> None:
 
 def test_no_secret_is_printed() -> None:
     for holder in (
-        AccessToken("s3cret", public_id(1), 900),
+        AccessToken("s3cret", 900),
+        TokenSet("s3cret", 900, "s3cret", "a-session", public_id(1)),
         SigningKey("key-1", "s3cret"),
         Credentials(a_user(), "s3cret"),
     ):

@@ -1,36 +1,59 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeAlias
+
 import pytest
 
+from chalicelib.domain.tokens import AccessToken
+from chalicelib.domain.users import User
 from chalicelib.keys.parameters import Parameter
+from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
+from chalicelib.services.refresh_tokens import RefreshTokens
+from chalicelib.services.token_sets import SessionLimits, TokenSetService
 from chalicelib.services.tokens import TokenIssuer, TokenVerifier
 from tests.fakes import (
     FakeClock,
     FakeIds,
     FakeKeySource,
+    FakeRandom,
     FakeRevocationStore,
+    FakeSessionStore,
     FakeStandingStore,
+    FakeTables,
     FakeUserStore,
 )
+from tests.samples import a_session
+
+Issue: TypeAlias = Callable[[User], AccessToken]
 
 ISSUER = "https://accounts.example.com"
 AUDIENCE = "accounts"
 
 
 @pytest.fixture
-def users() -> FakeUserStore:
-    return FakeUserStore()
+def tables() -> FakeTables:
+    return FakeTables()
 
 
 @pytest.fixture
-def revocations() -> FakeRevocationStore:
-    return FakeRevocationStore()
+def users(tables: FakeTables) -> FakeUserStore:
+    return FakeUserStore(tables)
 
 
 @pytest.fixture
-def standings(
-    users: FakeUserStore, revocations: FakeRevocationStore, clock: FakeClock
-) -> FakeStandingStore:
-    return FakeStandingStore(users, revocations, clock)
+def revocations(tables: FakeTables) -> FakeRevocationStore:
+    return FakeRevocationStore(tables)
+
+
+@pytest.fixture
+def session_store(tables: FakeTables) -> FakeSessionStore:
+    return FakeSessionStore(tables)
+
+
+@pytest.fixture
+def standings(tables: FakeTables, clock: FakeClock) -> FakeStandingStore:
+    return FakeStandingStore(tables, clock)
 
 
 @pytest.fixture
@@ -47,9 +70,8 @@ def ring(keys: FakeKeySource, clock: FakeClock) -> KeyRing:
 
 
 @pytest.fixture
-def issuer(ring: KeyRing, clock: FakeClock) -> TokenIssuer:
+def issuer(clock: FakeClock) -> TokenIssuer:
     return TokenIssuer(
-        ring,
         issuer=ISSUER,
         audience=AUDIENCE,
         client_id="web",
@@ -57,6 +79,45 @@ def issuer(ring: KeyRing, clock: FakeClock) -> TokenIssuer:
         clock=clock,
         new_id=FakeIds(),
     )
+
+
+@pytest.fixture
+def issue(issuer: TokenIssuer, ring: KeyRing) -> Issue:
+    """Signs a token of a user, for a session that the test is not about."""
+
+    def issue(user: User) -> AccessToken:
+        return issuer.issue(user, a_session(user), ring.signing_key())
+
+    return issue
+
+
+LIMITS = SessionLimits(idle=timedelta(days=30), absolute=timedelta(days=365), count=3)
+GRACE = timedelta(seconds=10)
+
+
+@pytest.fixture
+def refresh_tokens() -> RefreshTokens:
+    return RefreshTokens(GRACE, FakeRandom().octets)
+
+
+@pytest.fixture
+def token_sets(
+    issuer: TokenIssuer, refresh_tokens: RefreshTokens, ring: KeyRing, clock: FakeClock
+) -> TokenSetService:
+    return TokenSetService(
+        issuer,
+        refresh_tokens,
+        ring,
+        LIMITS,
+        clock=clock,
+        new_id=FakeIds(),
+        pick=FakeRandom().below,
+    )
+
+
+@pytest.fixture
+def authenticator(verifier: TokenVerifier, standings: FakeStandingStore) -> Authenticator:
+    return Authenticator(verifier, standings)
 
 
 @pytest.fixture

@@ -3,44 +3,81 @@ import pytest
 from chalicelib.domain.errors import (
     EmailTakenError,
     InvalidInputError,
+    LastAdminError,
     NotAllowedError,
+    TokenInvalidError,
     UnavailableError,
     UsernameTakenError,
     UserNotFoundError,
+    WrongPasswordError,
 )
 from chalicelib.domain.names import EmailAddress, Username
-from chalicelib.domain.passwords import NewPassword
-from chalicelib.domain.users import User
+from chalicelib.domain.passwords import NewPassword, Password
+from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import TokenSet
+from chalicelib.domain.users import Credentials, Removal, User
+from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.accounts import AccountService
+from chalicelib.services.authentication import Authenticator
+from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
+from chalicelib.services.keyring import KeyRing
 from chalicelib.services.passwords import PasswordHasher
-from tests.fakes import START, FakeClock, FakeIds, FakeUserStore, public_id
-from tests.samples import PASSWORD, a_caller, a_user
+from chalicelib.services.token_sets import TokenSetService
+from tests.fakes import (
+    START,
+    FakeClock,
+    FakeIds,
+    FakeKeySource,
+    FakeSessionStore,
+    FakeTables,
+    FakeUserStore,
+    public_id,
+)
+from tests.samples import CLIENT, PASSWORD, a_caller, a_user, add, header_of
 
 ADMIN = a_caller(admin=True)
 SOMEBODY = a_caller()
 
 
 @pytest.fixture
-def accounts(users: FakeUserStore, clock: FakeClock) -> AccountService:
+def hasher() -> PasswordHasher:
+    return PasswordHasher(4)
+
+
+@pytest.fixture
+def accounts(
+    users: FakeUserStore,
+    session_store: FakeSessionStore,
+    hasher: PasswordHasher,
+    token_sets: TokenSetService,
+    clock: FakeClock,
+) -> AccountService:
     return AccountService(
-        users, PasswordHasher(4), CursorSigner("secret"), clock=clock, new_id=FakeIds()
+        users,
+        session_store,
+        CredentialService(users, hasher, token_sets),
+        hasher,
+        token_sets,
+        CursorSigner("secret"),
+        clock=clock,
+        new_id=FakeIds(),
     )
 
 
 def _register(
     accounts: AccountService, email: str = "Zoe@Example.com", username: str = "Zoë"
-) -> User:
+) -> TokenSet:
     return accounts.register(
-        EmailAddress.parse(email), Username.parse(username), NewPassword.parse(PASSWORD)
+        EmailAddress.parse(email), Username.parse(username), NewPassword.parse(PASSWORD), CLIENT
     )
 
 
 def test_whoever_registers_is_a_user_and_no_more(
     accounts: AccountService, users: FakeUserStore
 ) -> None:
-    user = _register(accounts)
-    assert user == User(
+    token_set = _register(accounts)
+    assert users.get(token_set.public_id) == User(
         public_id=public_id(1),
         email="Zoe@Example.com",
         username="Zoë",
@@ -51,16 +88,61 @@ def test_whoever_registers_is_a_user_and_no_more(
         email_verified=False,
         metadata={},
     )
-    assert users.get(user.public_id) == user
+
+
+def test_whoever_registers_is_logged_in(
+    accounts: AccountService, authenticator: Authenticator, tables: FakeTables
+) -> None:
+    token_set = _register(accounts)
+    caller = authenticator.authenticate(token_set.access_token)
+    assert caller.user.public_id == token_set.public_id
+    (session,) = tables.sessions.values()
+    assert session.session_id == token_set.session_id == caller.session_id
+    assert session.client == CLIENT
+
+
+def test_a_registration_with_a_revoked_key_is_signed_with_another(
+    accounts: AccountService, tables: FakeTables, keys: FakeKeySource, ring: KeyRing
+) -> None:
+    revoked = ring.signing_key().key_id
+    private, public = new_signing_key(START)
+    keys.put(private)
+    keys.put(public)
+    keys.withdraw(revoked)
+    tables.revoke_key(revoked)
+    token_set = _register(accounts)
+    assert header_of(token_set.access_token)["kid"] == public.name.rpartition("/")[2]
+
+
+def test_without_a_key_there_is_no_account(
+    accounts: AccountService, users: FakeUserStore, tables: FakeTables, ring: KeyRing
+) -> None:
+    tables.revoke_key(ring.signing_key().key_id)
+    with pytest.raises(UnavailableError):
+        _register(accounts)
+    assert users.rows == {}
+
+
+def test_the_operator_opens_an_account_that_nobody_is_logged_in_to(
+    accounts: AccountService, tables: FakeTables, hasher: PasswordHasher
+) -> None:
+    names = EmailAddress.parse("zoe@example.com"), Username.parse("Zoë")
+    user = accounts.enrol(*names, NewPassword.parse(PASSWORD))
+    kept = tables.users[user.public_id]
+    assert kept.user == user
+    assert hasher.matches(Password(PASSWORD), kept.password_hash)
+    assert not tables.sessions
+    with pytest.raises(EmailTakenError):
+        accounts.enrol(*names, NewPassword.parse(PASSWORD))
 
 
 def test_register_keeps_a_hash_and_not_the_password(
-    accounts: AccountService, users: FakeUserStore
+    accounts: AccountService, users: FakeUserStore, hasher: PasswordHasher
 ) -> None:
     _register(accounts)
     password_hash = users.rows[public_id(1)].password_hash
     assert PASSWORD not in password_hash
-    assert PasswordHasher(4).matches(NewPassword(PASSWORD), password_hash)
+    assert hasher.matches(NewPassword(PASSWORD), password_hash)
 
 
 def test_register_refuses_an_email_in_use(accounts: AccountService, users: FakeUserStore) -> None:
@@ -78,9 +160,10 @@ def test_register_refuses_a_username_in_use(accounts: AccountService, users: Fak
 
 
 def test_register_keeps_plain_text_so_that_no_subclass_reaches_the_store(
-    accounts: AccountService,
+    accounts: AccountService, users: FakeUserStore
 ) -> None:
-    user = _register(accounts)
+    _register(accounts)
+    user = users.rows[public_id(1)].user
     assert type(user.email) is str
     assert type(user.username) is str
 
@@ -94,7 +177,7 @@ def test_the_caller_is_not_read_again(
 
 
 def test_anybody_may_look_at_anybody(accounts: AccountService, users: FakeUserStore) -> None:
-    users.add(a_user(2), "a hash")
+    add(users, a_user(2))
     assert accounts.get(SOMEBODY, public_id(2)) == a_user(2)
 
 
@@ -114,7 +197,7 @@ def test_nobody_is_not_found(accounts: AccountService) -> None:
 
 def test_an_admin_pages_through_all_users(accounts: AccountService, users: FakeUserStore) -> None:
     for number in range(5):
-        users.add(a_user(number), "a hash")
+        add(users, a_user(number))
     seen: list[str] = []
     cursor = None
     for expected in (2, 2, 1):
@@ -130,7 +213,7 @@ def test_a_cursor_tells_nothing_that_can_be_changed(
     accounts: AccountService, users: FakeUserStore
 ) -> None:
     for number in range(2):
-        users.add(a_user(number), "a hash")
+        add(users, a_user(number))
     cursor = accounts.list(ADMIN, 1, None).next_cursor
     assert cursor is not None
     with pytest.raises(InvalidInputError):
@@ -170,7 +253,7 @@ def test_an_admin_finds_the_one_user_of_all_the_names_given(
     accounts: AccountService, users: FakeUserStore, names: dict[str, str], found: list[int]
 ) -> None:
     for number in (1, 2):
-        users.add(a_user(number), "a hash")
+        add(users, a_user(number))
     listing = accounts.find(ADMIN, **names)
     assert [user.public_id for user in listing.users] == list(map(public_id, found))
     assert listing.next_cursor is None
@@ -179,7 +262,7 @@ def test_an_admin_finds_the_one_user_of_all_the_names_given(
 def test_the_operator_makes_an_admin_of_an_account(
     accounts: AccountService, users: FakeUserStore
 ) -> None:
-    users.add(a_user(), "a hash")
+    add(users, a_user())
     assert accounts.promote(EmailAddress.parse("USER-1@example.com"))
     assert users.get(public_id(1)) == a_user(admin=True)
 
@@ -187,7 +270,7 @@ def test_the_operator_makes_an_admin_of_an_account(
 def test_making_an_admin_of_an_admin_changes_nothing(
     accounts: AccountService, users: FakeUserStore
 ) -> None:
-    users.add(a_user(admin=True), "a hash")
+    add(users, a_user(admin=True))
     calls = users.calls
     assert not accounts.promote(EmailAddress.parse("user-1@example.com"))
     assert users.calls == calls + 1
@@ -211,3 +294,183 @@ def test_a_store_that_is_down_is_not_taken_for_an_empty_one(
     ):
         with pytest.raises(UnavailableError):
             ask()
+
+
+# Rights
+
+CALLER = a_user(1, admin=True)
+OTHER = a_user(2)
+
+
+@pytest.fixture
+def admin(users: FakeUserStore) -> Principal:
+    """An admin, with another user beside them."""
+    add(users, CALLER)
+    add(users, OTHER)
+    return a_caller(CALLER)
+
+
+def test_an_admin_makes_admins_and_unmakes_them(accounts: AccountService, admin: Principal) -> None:
+    made = accounts.set_rights(admin, OTHER.public_id, admin=True, disabled=None)
+    assert made == a_user(2, admin=True)
+    assert accounts.set_rights(admin, OTHER.public_id, admin=False, disabled=None) == OTHER
+
+
+def test_an_admin_disables_an_account_and_ends_its_sessions(
+    accounts: AccountService, admin: Principal
+) -> None:
+    disabled = accounts.set_rights(admin, OTHER.public_id, admin=None, disabled=True)
+    assert disabled == a_user(2, disabled=True, token_version=2)
+    enabled = accounts.set_rights(admin, OTHER.public_id, admin=None, disabled=False)
+    assert enabled == a_user(2, token_version=2), "what has ended stays ended"
+
+
+def test_rights_are_an_admins_to_give(accounts: AccountService, users: FakeUserStore) -> None:
+    add(users, a_user())
+    for whose in ("me", a_user().public_id, public_id(9)):
+        with pytest.raises(NotAllowedError):
+            accounts.set_rights(SOMEBODY, whose, admin=True, disabled=None)
+    assert users.rows[a_user().public_id].user == a_user()
+
+
+@pytest.mark.parametrize("rights", [(True, None), (False, None), (None, True), (None, False)])
+def test_nobody_has_no_rights(
+    accounts: AccountService, admin: Principal, rights: tuple[bool | None, bool | None]
+) -> None:
+    for nobody in (public_id(9), "nobody", ""):
+        with pytest.raises(UserNotFoundError):
+            accounts.set_rights(admin, nobody, admin=rights[0], disabled=rights[1])
+
+
+@pytest.mark.parametrize("whose", ["me", CALLER.public_id])
+def test_the_last_admin_stays(
+    accounts: AccountService, admin: Principal, users: FakeUserStore, whose: str
+) -> None:
+    users.change(OTHER.public_id, admin=True, disabled=True)
+    for rights in ({"admin": False, "disabled": None}, {"admin": None, "disabled": True}):
+        with pytest.raises(LastAdminError):
+            accounts.set_rights(admin, whose, **rights)
+    users.rows[CALLER.public_id] = Credentials(CALLER, PasswordHasher(4).hash(Password(PASSWORD)))
+    with pytest.raises(LastAdminError):
+        accounts.close(admin, whose, Password(PASSWORD))
+    assert users.rows[CALLER.public_id].user == CALLER
+    kept = accounts.set_rights(admin, whose, admin=True, disabled=False)
+    assert kept == CALLER, "what is so already needs nobody else"
+
+
+def test_one_of_two_admins_may_step_down(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    users.change(OTHER.public_id, admin=True)
+    stepped_down = accounts.set_rights(admin, "me", admin=False, disabled=None)
+    assert not stepped_down.admin
+
+
+def test_of_two_admins_who_demote_each_other_one_is_left(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    other = users.change(OTHER.public_id, admin=True)
+    accounts.set_rights(admin, OTHER.public_id, admin=False, disabled=None)
+    # The other one's request began when they still were one.
+    with pytest.raises(NotAllowedError):
+        accounts.set_rights(a_caller(other), CALLER.public_id, admin=False, disabled=None)
+    with pytest.raises(NotAllowedError):
+        accounts.close(a_caller(other), CALLER.public_id, None)
+    assert users.rows[CALLER.public_id].user == CALLER
+
+
+def test_somebody_who_was_an_admin_a_moment_ago_does_not_count(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    users.admins = lambda: iter([CALLER.public_id, OTHER.public_id])  # type: ignore[method-assign] # a late index
+    with pytest.raises(LastAdminError):
+        accounts.set_rights(admin, "me", admin=False, disabled=None)
+
+
+# Closing
+
+
+@pytest.fixture
+def zoe(accounts: AccountService, authenticator: Authenticator) -> tuple[TokenSet, Principal]:
+    token_set = _register(accounts)
+    return token_set, authenticator.authenticate(token_set.access_token)
+
+
+def test_an_account_that_is_closed_is_gone_with_its_sessions(
+    accounts: AccountService,
+    zoe: tuple[TokenSet, Principal],
+    authenticator: Authenticator,
+    tables: FakeTables,
+) -> None:
+    token_set, caller = zoe
+    accounts.close(caller, "me", Password(PASSWORD))
+    assert tables.users == {}
+    assert tables.sessions == {}
+    with pytest.raises(TokenInvalidError):
+        authenticator.authenticate(token_set.access_token)
+    _register(accounts)  # the names are free
+
+
+@pytest.mark.parametrize("whose", ["me", public_id(1)])
+def test_ones_own_account_is_closed_with_its_password_alone(
+    accounts: AccountService, zoe: tuple[TokenSet, Principal], users: FakeUserStore, whose: str
+) -> None:
+    _, caller = zoe
+    with pytest.raises(InvalidInputError) as missing:
+        accounts.close(caller, whose, None)
+    assert missing.value.errors.keys() == {"current_password"}
+    with pytest.raises(WrongPasswordError):
+        accounts.close(caller, whose, Password("wrong"))
+    assert users.rows.keys() == {public_id(1)}
+    accounts.close(caller, whose, Password(PASSWORD))
+    assert not users.rows
+
+
+def test_an_admin_closes_anybodys_account(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    accounts.close(admin, OTHER.public_id, None)
+    assert users.rows.keys() == {CALLER.public_id}
+    for nobody in (OTHER.public_id, "nobody", ""):
+        with pytest.raises(UserNotFoundError):
+            accounts.close(admin, nobody, None)
+
+
+def test_only_an_admin_closes_the_accounts_of_others(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    del admin
+    for whose in (CALLER.public_id, public_id(9)):
+        with pytest.raises(NotAllowedError):
+            accounts.close(a_caller(OTHER), whose, Password(PASSWORD))
+    assert len(users.rows) == 2
+
+
+def test_an_account_that_changes_meanwhile_is_read_again(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    remove = users.remove
+    left = 2
+
+    def changed(user: User, other_admin: str | None = None) -> Removal:
+        nonlocal left
+        if left:
+            left -= 1
+            users.change(user.public_id, username=f"Another {left}")
+        return remove(user, other_admin)
+
+    users.remove = changed  # type: ignore[method-assign] # for this store alone
+    accounts.close(admin, OTHER.public_id, None)
+    assert OTHER.public_id not in users.rows
+    left = 3
+    add(users, OTHER)
+    with pytest.raises(UnavailableError):
+        accounts.close(admin, OTHER.public_id, None)
+
+
+def test_an_account_is_closed_although_its_sessions_are_not_cleared_away(
+    accounts: AccountService, admin: Principal, session_store: FakeSessionStore, tables: FakeTables
+) -> None:
+    session_store.down = True
+    accounts.close(admin, OTHER.public_id, None)
+    assert OTHER.public_id not in tables.users

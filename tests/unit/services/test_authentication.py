@@ -8,20 +8,17 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.services.authentication import Authenticator
-from chalicelib.services.tokens import TokenIssuer, TokenVerifier
-from tests.fakes import FakeClock, FakeRevocationStore, FakeStandingStore, FakeUserStore
-from tests.samples import a_user, claims_of
+from chalicelib.services.keyring import KeyRing
+from chalicelib.services.tokens import TokenIssuer
+from tests.fakes import FakeClock, FakeStandingStore, FakeTables, FakeUserStore
+from tests.samples import a_session, a_user, add, claims_of, header_of
+from tests.unit.services.conftest import Issue
 
 
 @pytest.fixture
-def authenticator(verifier: TokenVerifier, standings: FakeStandingStore) -> Authenticator:
-    return Authenticator(verifier, standings)
-
-
-@pytest.fixture
-def token(users: FakeUserStore, issuer: TokenIssuer) -> str:
-    users.add(a_user(), "a hash")
-    return issuer.issue(a_user()).text
+def token(users: FakeUserStore, issue: Issue) -> str:
+    add(users, a_user())
+    return issue(a_user()).text
 
 
 @pytest.mark.parametrize(
@@ -44,8 +41,7 @@ def test_a_token_is_taken_after_the_scheme_or_bare(
 ) -> None:
     caller = authenticator.authenticate(form.format(token))
     assert caller.user == a_user()
-    assert caller.token_id == claims_of(token)["jti"]
-    assert caller.token_expires_at == claims_of(token)["exp"]
+    assert caller.session_id == claims_of(token)["sid"]
 
 
 @pytest.mark.parametrize("header", ["", " ", "\t", "Bearer", "bearer ", "  BEARER  "])
@@ -63,33 +59,44 @@ def test_another_scheme_is_refused(authenticator: Authenticator, token: str, for
         authenticator.authenticate(form.format(token, token))
 
 
-def test_a_logged_out_token_is_told_from_an_invalid_one(
-    authenticator: Authenticator, token: str, revocations: FakeRevocationStore
+def test_a_token_of_an_ended_session_is_told_from_an_invalid_one(
+    authenticator: Authenticator, token: str, tables: FakeTables
 ) -> None:
-    revocations.revoke(claims_of(token)["jti"], claims_of(token)["exp"] + 5)
+    tables.revoked[claims_of(token)["sid"]] = claims_of(token)["exp"] + 5
     with pytest.raises(TokenRevokedError):
         authenticator.authenticate(token)
 
 
-def test_another_token_of_the_same_user_is_not_logged_out_with_it(
+def test_a_token_of_a_revoked_key_is_refused(
+    authenticator: Authenticator, token: str, tables: FakeTables
+) -> None:
+    tables.revoke_key("another-key")
+    assert authenticator.authenticate(token).user == a_user()
+    tables.revoke_key(header_of(token)["kid"])
+    with pytest.raises(TokenRevokedError):
+        authenticator.authenticate(token)
+
+
+def test_a_token_of_another_session_of_the_same_user_does_not_end_with_it(
     authenticator: Authenticator,
     token: str,
-    revocations: FakeRevocationStore,
+    tables: FakeTables,
     issuer: TokenIssuer,
+    ring: KeyRing,
 ) -> None:
-    other = issuer.issue(a_user()).text
-    revocations.revoke(claims_of(token)["jti"], claims_of(token)["exp"] + 5)
+    other = issuer.issue(a_user(), a_session(number=7), ring.signing_key()).text
+    tables.revoked[claims_of(token)["sid"]] = claims_of(token)["exp"] + 5
     assert authenticator.authenticate(other).user == a_user()
 
 
 def test_an_expired_token_is_called_expired_and_not_revoked(
     authenticator: Authenticator,
     token: str,
-    revocations: FakeRevocationStore,
+    tables: FakeTables,
     standings: FakeStandingStore,
     clock: FakeClock,
 ) -> None:
-    revocations.revoke(claims_of(token)["jti"], claims_of(token)["exp"] + 5)
+    tables.revoked[claims_of(token)["sid"]] = claims_of(token)["exp"] + 500
     clock.step(seconds=905)
     with pytest.raises(TokenExpiredError):
         authenticator.authenticate(token)
@@ -97,12 +104,9 @@ def test_an_expired_token_is_called_expired_and_not_revoked(
 
 
 def test_a_revoked_token_of_nobody_is_called_revoked(
-    authenticator: Authenticator,
-    token: str,
-    revocations: FakeRevocationStore,
-    users: FakeUserStore,
+    authenticator: Authenticator, token: str, tables: FakeTables, users: FakeUserStore
 ) -> None:
-    revocations.revoke(claims_of(token)["jti"], claims_of(token)["exp"] + 5)
+    tables.revoked[claims_of(token)["sid"]] = claims_of(token)["exp"] + 5
     users.remove(a_user())
     with pytest.raises(TokenRevokedError):
         authenticator.authenticate(token)
@@ -128,17 +132,17 @@ def test_a_token_ends_when_its_owner_leaves(
 
 
 def test_a_token_of_a_newer_version_than_the_users_is_refused(
-    authenticator: Authenticator, token: str, issuer: TokenIssuer
+    authenticator: Authenticator, token: str, issue: Issue
 ) -> None:
     del token
     with pytest.raises(TokenInvalidError):
-        authenticator.authenticate(issuer.issue(a_user(token_version=2)).text)
+        authenticator.authenticate(issue(a_user(token_version=2)).text)
 
 
 def test_the_caller_is_the_user_as_the_store_knows_them_now(
     authenticator: Authenticator, token: str, users: FakeUserStore
 ) -> None:
-    promoted = users.grant_admin(a_user().public_id)
+    promoted = users.set_rights(a_user().public_id, admin=True)
     assert authenticator.authenticate(token).user == promoted
 
 

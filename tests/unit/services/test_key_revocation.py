@@ -149,7 +149,7 @@ def test_an_unknown_key_is_refused_with_those_that_there_are(
         revocation.revoke("another")
     assert refusal.value.key_ids == ("published", "signing")
     assert store.writes == 0
-    assert revocations.until == {}
+    assert revocations.tables.revoked == {}
 
 
 def test_a_set_that_lost_its_last_key_gets_one(

@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -22,9 +23,9 @@ from chalicelib.domain.tokens import LEEWAY_SECONDS, PublicKey
 from chalicelib.keys.parameters import Parameter
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.tokens import LONGEST_TOKEN, TokenIssuer, TokenVerifier
-from tests.fakes import FakeClock, FakeKeySource, public_id
-from tests.samples import a_user, claims_of, decode, encode, header_of, signed
-from tests.unit.services.conftest import AUDIENCE, ISSUER
+from tests.fakes import START, FakeClock, FakeKeySource, public_id
+from tests.samples import a_session, a_user, claims_of, decode, encode, header_of, signed
+from tests.unit.services.conftest import AUDIENCE, ISSUER, Issue
 
 NOW = 1_767_323_045
 LIFETIME = 900
@@ -36,8 +37,8 @@ def pem(key_parameters: tuple[Parameter, Parameter]) -> str:
 
 
 @pytest.fixture
-def token(issuer: TokenIssuer) -> str:
-    return issuer.issue(a_user()).text
+def token(issue: Issue) -> str:
+    return issue(a_user()).text
 
 
 Forge = Callable[..., str]
@@ -71,8 +72,8 @@ def _refused(verifier: TokenVerifier, token: str) -> None:
 # What is issued
 
 
-def test_a_token_says_exactly_what_the_contract_says(issuer: TokenIssuer) -> None:
-    token = issuer.issue(a_user(token_version=7))
+def test_a_token_says_exactly_what_the_contract_says(issue: Issue) -> None:
+    token = issue(a_user(token_version=7))
     assert token.expires_in == LIFETIME
     assert header_of(token.text).keys() == {"typ", "alg", "kid"}
     assert claims_of(token.text) == {
@@ -83,6 +84,7 @@ def test_a_token_says_exactly_what_the_contract_says(issuer: TokenIssuer) -> Non
         "iat": NOW,
         "exp": NOW + LIFETIME,
         "jti": public_id(1),
+        "sid": a_session().session_id,
         "scope": "user",
         "ver": 7,
     }
@@ -96,18 +98,28 @@ def test_a_tokens_header_names_its_type_and_key(token: str, ring: KeyRing) -> No
     }
 
 
-def test_an_admins_token_says_so(issuer: TokenIssuer) -> None:
-    assert claims_of(issuer.issue(a_user(admin=True)).text)["scope"] == "user admin"
+def test_an_admins_token_says_so(issue: Issue) -> None:
+    assert claims_of(issue(a_user(admin=True)).text)["scope"] == "user admin"
 
 
-def test_a_token_says_nothing_about_the_person(issuer: TokenIssuer) -> None:
+def test_a_token_says_nothing_about_the_person(issue: Issue) -> None:
     user = a_user(email="secret@example.com", username="Secret", metadata={"a": "secret"})
-    text = issuer.issue(user).text
+    text = issue(user).text
     assert "ecret" not in json.dumps(claims_of(text)) + json.dumps(header_of(text))
 
 
-def test_every_token_has_an_identifier_of_its_own(issuer: TokenIssuer) -> None:
-    tokens = [issuer.issue(a_user()).text for _ in range(3)]
+@pytest.mark.parametrize(("seconds", "lives"), [(0.9, 0), (1, 1), (899, 899), (901, LIFETIME)])
+def test_a_token_does_not_outlive_its_session(
+    issuer: TokenIssuer, ring: KeyRing, seconds: float, lives: int
+) -> None:
+    session = a_session(expires_at=START + timedelta(seconds=seconds))
+    token = issuer.issue(a_user(), session, ring.signing_key())
+    assert token.expires_in == lives
+    assert claims_of(token.text)["exp"] == NOW + lives
+
+
+def test_every_token_has_an_identifier_of_its_own(issue: Issue) -> None:
+    tokens = [issue(a_user()).text for _ in range(3)]
     assert len({claims_of(token)["jti"] for token in tokens}) == 3
 
 
@@ -124,19 +136,19 @@ def test_any_library_can_verify_a_token_by_the_published_key(token: str, ring: K
     assert claims["sub"] == public_id(1)
 
 
-def test_without_a_key_no_token_is_issued(issuer: TokenIssuer, keys: FakeKeySource) -> None:
+def test_without_a_key_no_token_is_issued(issue: Issue, keys: FakeKeySource) -> None:
     keys.down = True
     with pytest.raises(UnavailableError):
-        issuer.issue(a_user())
+        issue(a_user())
 
 
 def test_a_signing_key_that_is_not_private_signs_nothing(
-    key_parameters: tuple[Parameter, Parameter], pem: str, issuer: TokenIssuer, keys: FakeKeySource
+    key_parameters: tuple[Parameter, Parameter], pem: str, issue: Issue, keys: FakeKeySource
 ) -> None:
     public_pem = _public_pem(pem)
     keys.put(Parameter(key_parameters[0].name, public_pem, secret=True))
     with pytest.raises(TypeError, match="not a private RSA key"):
-        issuer.issue(a_user())
+        issue(a_user())
 
 
 class _WholeKey(PublicKey):
@@ -172,9 +184,9 @@ def test_a_key_that_was_published_whole_verifies_nothing(
 def test_a_token_of_ours_says_whose_it_is(verifier: TokenVerifier, token: str) -> None:
     claims = verifier.verify(token)
     assert claims.public_id == public_id(1)
-    assert claims.token_id == public_id(1)
+    assert claims.session_id == a_session().session_id
     assert claims.token_version == 1
-    assert (claims.issued_at, claims.expires_at) == (NOW, NOW + LIFETIME)
+    assert claims.key_id == header_of(token)["kid"]
 
 
 def test_a_token_of_an_older_key_is_good_as_long_as_the_key_is_published(
@@ -224,7 +236,7 @@ def test_a_token_that_says_more_than_ours_do_is_still_ours(
     verifier: TokenVerifier, forge: Forge
 ) -> None:
     assert verifier.verify(
-        forge(claims={"nbf": NOW, "sid": "s", "amr": ["pwd"]})
+        forge(claims={"nbf": NOW, "acr": "s", "amr": ["pwd"]})
     ).public_id == public_id(1)
 
 
@@ -349,7 +361,7 @@ def foreign_jwk(foreign_pem: str) -> dict[str, str]:
     return {**jwk, "kid": hashlib.sha256(foreign_pem.encode()).hexdigest()}
 
 
-@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "ver"])
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "sid", "ver"])
 def test_a_missing_claim_is_refused(verifier: TokenVerifier, forge: Forge, claim: str) -> None:
     _refused(verifier, forge(without=(claim,)))
     _refused(verifier, forge(claims={claim: None}))
@@ -374,6 +386,10 @@ def test_a_missing_claim_is_refused(verifier: TokenVerifier, forge: Forge, claim
         {"sub": ["x"]},
         {"jti": 1},
         {"jti": {"a": "b"}},
+        {"sid": 1},
+        {"sid": ""},
+        {"sid": "key#a-key"},
+        {"sid": [public_id(1)]},
         {"iat": str(NOW)},
         {"iat": NOW + 0.5},
         {"iat": True},

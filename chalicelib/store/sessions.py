@@ -1,0 +1,198 @@
+"""Sessions, and the revocation that each leaves when it ends."""
+
+from pynamodb.connection import Connection
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.domain.principals import Principal
+from chalicelib.domain.sessions import RefreshFacts, RefreshToken, Session, slot_of
+from chalicelib.domain.times import epoch_seconds
+from chalicelib.store.faults import ConditionFailedError, translating_faults
+from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read_together
+from chalicelib.store.revocations import revocation_keys, revoked_key_row
+from chalicelib.store.rows import session_of, session_row, user_key, user_of
+from chalicelib.store.transactions import Transactions
+
+
+class DynamoSessionStore:
+    """Sessions in DynamoDB, one row each, in the slot that its identifier names.
+
+    A session ends when its row is gone, or when it is older than the user's token version. Its
+    access tokens are refused by a row of the revoked tokens, written in the same transaction.
+    """
+
+    def __init__(self, connection: Connection, transactions: Transactions) -> None:
+        self._connection = connection
+        self._transactions = transactions
+
+    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
+        """Put the row if the slot is free: in one conditional write, unless another has to end.
+
+        Raises:
+            UnavailableError: the write failed, or its answer was lost.
+        """
+        row, free = session_row(session), _is_free_for(session)
+        if ending is None:
+            try:
+                with translating_faults():
+                    row.save(condition=free)
+            except ConditionFailedError:
+                return False
+            return True
+
+        def exchange(transaction: TransactWrite) -> None:
+            if ending.slot != session.slot:
+                transaction.delete(
+                    _place(ending.public_id, ending.session_id), _is_gone_or_is(ending.session_id)
+                )
+            transaction.save(row, free | (SessionItem.session_id == ending.session_id))
+            transaction.save(RevokedTokenItem(ending.session_id, expires_at=revoked_until))
+
+        return not self._transactions.run(exchange)
+
+    def of_user(self, public_id: str) -> tuple[Session, ...]:
+        """Query the user's rows, strongly consistent: no more than there are slots.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        with translating_faults():
+            return tuple(map(session_of, SessionItem.query(public_id, consistent_read=True)))
+
+    def find(self, token: RefreshToken, signing_key_id: str) -> RefreshFacts:
+        """Read the user, the session and the key's revocation, strongly consistent.
+
+        Raises:
+            UnavailableError: the store did not answer in full.
+        """
+        slot = str(slot_of(token.session_id))
+        found = read_together(
+            self._connection,
+            {
+                UserItem: [{"pk": {"S": user_key(token.public_id)}}],
+                SessionItem: [{"public_id": {"S": token.public_id}, "slot": {"N": slot}}],
+                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id)),
+            },
+        )
+        return RefreshFacts(
+            user=next(map(user_of, found[UserItem]), None),
+            session=next(
+                (
+                    session_of(row)
+                    for row in found[SessionItem]
+                    if row.session_id == token.session_id
+                ),
+                None,
+            ),
+            key_revoked=bool(found[RevokedTokenItem]),
+        )
+
+    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+        """Write what a refresh changes, on condition that the token is the current one.
+
+        If it is not, DynamoDB answers the row as it is, so nothing need be read again. That is
+        also what a retry after a lost answer meets: its own write.
+
+        Raises:
+            UnavailableError: the write failed, or its answer was lost.
+        """
+        changed = session_row(session)
+        kept = (
+            SessionItem.token_hash,
+            SessionItem.spent,
+            SessionItem.last_used_at,
+            SessionItem.expires_at,
+            SessionItem.ip,
+            SessionItem.user_agent,
+        )
+        request = changed.get_update_kwargs_from_instance(
+            actions=[attribute.set(getattr(changed, attribute.attr_name)) for attribute in kept],
+            condition=(SessionItem.session_id == session.session_id)
+            & (SessionItem.token_hash == used.secret_hash),
+            return_values_on_condition_failure="ALL_OLD",
+        )
+        try:
+            with translating_faults():
+                self._connection.dispatch("UpdateItem", request)
+        except ConditionFailedError as fault:
+            row = fault.row
+            if row is None or row["session_id"]["S"] != session.session_id:
+                return None
+            return session_of(SessionItem.from_raw_data(row))
+        return session
+
+    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+        """Delete the row and put the revocation, in one transaction.
+
+        If another session has the slot by now, there is only the revocation to put.
+
+        Raises:
+            UnavailableError: the writes failed, or the answer was lost.
+        """
+        revocation = RevokedTokenItem(session_id, expires_at=revoked_until)
+
+        def end(transaction: TransactWrite) -> None:
+            transaction.delete(_place(public_id, session_id), _is_gone_or_is(session_id))
+            transaction.save(revocation)
+
+        if self._transactions.run(end):
+            with translating_faults():
+                revocation.save()
+
+    def end_if_alive(
+        self, principal: Principal, session_id: str, now: int, revoked_until: int
+    ) -> bool:
+        """Do as `end` does, on condition that the row is there and can be used.
+
+        Raises:
+            UnavailableError: the writes failed, or the answer was lost.
+        """
+        user = principal.user
+        alive = (
+            (SessionItem.session_id == session_id)
+            & (SessionItem.token_version == user.token_version)
+            & (SessionItem.expires_at > now)
+        )
+
+        def end(transaction: TransactWrite) -> None:
+            transaction.delete(_place(user.public_id, session_id), alive)
+            transaction.save(RevokedTokenItem(session_id, expires_at=revoked_until))
+
+        return not self._transactions.run(end)
+
+    def forget(self, public_id: str) -> None:
+        """Delete all rows of a user, some at a time.
+
+        Raises:
+            UnavailableError: the store cannot answer now; some may be left.
+        """
+        with translating_faults():
+            rows = SessionItem.query(public_id, consistent_read=True)
+            with SessionItem.batch_write() as batch:
+                for row in rows:
+                    batch.delete(row)
+
+
+def _place(public_id: str, session_id: str) -> SessionItem:
+    """A row by its key alone."""
+    return SessionItem(public_id, slot_of(session_id))
+
+
+def _is_gone_or_is(session_id: str) -> Condition:
+    """The slot is empty, or still this session's."""
+    condition: Condition = SessionItem.public_id.does_not_exist() | (
+        SessionItem.session_id == session_id
+    )
+    return condition
+
+
+def _is_free_for(session: Session) -> Condition:
+    """The slot is empty, or has a session that can no longer be used, or this one already.
+
+    Token versions only rise. A login that read the user just before they rose must not take a
+    later session for an ended one, so an ended one is of a lower version, not of another.
+    """
+    lapsed = SessionItem.expires_at <= epoch_seconds(session.created_at)
+    outdated = SessionItem.token_version < session.token_version
+    free: Condition = _is_gone_or_is(session.session_id) | lapsed | outdated
+    return free
