@@ -49,6 +49,12 @@ class Client:
     def post(self, path: str, **given: Any) -> requests.Response:
         return self.send("POST", path, **given)
 
+    def delete(self, path: str, **given: Any) -> requests.Response:
+        return self.send("DELETE", path, **given)
+
+    def refresh(self, refresh_token: str) -> requests.Response:
+        return self.post("/auth/refresh", json={"refresh_token": refresh_token})
+
     def register(self, **changes: Any) -> "Person":
         name = f"person-{secrets.token_hex(8)}"
         given = {"email": f"{name}@example.com", "username": name, "password": PASSWORD} | changes
@@ -57,11 +63,15 @@ class Client:
         return Person(answer.json()["Authorization"], answer, **given)
 
     def log_in(self, person: "Person") -> str:
-        credentials = {"email": person.email, "password": person.password}
+        token: str = self.open_session(person)["Authorization"]
+        return token
+
+    def open_session(self, person: "Person", password: str | None = None) -> dict[str, Any]:
+        credentials = {"email": person.email, "password": password or person.password}
         answer = self.post("/auth/login", json=credentials)
         assert answer.status_code == 200, answer.text
-        token: str = answer.json()["Authorization"]
-        return token
+        token_set: dict[str, Any] = answer.json()
+        return token_set
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`/auth`: logging in and out."""
+"""`/auth`: logging in, staying so, and out; sessions; the password; closing an account."""
 
 import base64
 import json
@@ -82,6 +82,143 @@ def test_a_token_is_what_rfc_9068_says(api: Client, person: Person) -> None:
     assert (claims["sub"], claims["scope"]) == (public_id, "user")
     assert claims["iss"] == api.get("/.well-known/openid-configuration").json()["issuer"]
     assert claims["exp"] - claims["iat"] == 900
+
+
+@pytest.fixture
+def somebody(api: Client) -> Person:
+    """Somebody whose sessions end with the test."""
+    return api.register()
+
+
+def _works(api: Client, token: str) -> bool:
+    answer = api.get("/user/me", token=token)
+    assert answer.status_code in (200, 401)
+    return answer.status_code == 200
+
+
+def _has_ended(api: Client, token_set: dict[str, Any]) -> bool:
+    answer = api.refresh(token_set["refresh_token"])
+    refused = answer.status_code == 401 and answer.json()["code"] == "refresh_token_invalid"
+    return refused and not _works(api, token_set["Authorization"])
+
+
+def test_a_token_set_belongs_to_a_session(api: Client, somebody: Person) -> None:
+    token_set = api.open_session(somebody)
+    assert token_set.keys() == {
+        "status",
+        "message",
+        "Authorization",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "session_id",
+    }
+    claims = _read(token_set["Authorization"].split(".")[1])
+    assert claims["sid"] == token_set["session_id"]
+
+
+def test_a_refresh_spends_its_token_and_forgives_one_that_was_just_spent(
+    api: Client, somebody: Person
+) -> None:
+    first = api.open_session(somebody)
+    second = api.refresh(first["refresh_token"])
+    assert second.status_code == 200
+    assert second.json()["message"] == "Successfully refreshed."
+    assert second.json()["session_id"] == first["session_id"]
+    assert second.json()["refresh_token"] != first["refresh_token"]
+    again = api.refresh(first["refresh_token"])
+    assert again.status_code == 200
+    assert again.json()["refresh_token"] == second.json()["refresh_token"]
+    for token_set in (first, second.json(), again.json()):
+        assert _works(api, token_set["Authorization"])
+
+
+def test_what_is_no_refresh_token_is_refused_alike(api: Client, somebody: Person) -> None:
+    good = api.open_session(somebody)
+    for bad in ("", "nonsense", good["refresh_token"][:-1], good["Authorization"]):
+        answer = api.refresh(bad)
+        assert answer.status_code == 401
+        assert answer.json() == {
+            "status": "fail",
+            "code": "refresh_token_invalid",
+            "message": "This session has ended. Please log in again.",
+        }
+    assert api.refresh(good["refresh_token"]).status_code == 200
+
+
+def test_sessions_are_listed_and_ended_one_by_one(api: Client, somebody: Person) -> None:
+    phone, laptop = api.open_session(somebody), api.open_session(somebody)
+    listed = api.get("/auth/sessions", token=laptop["Authorization"]).json()["data"]
+    shown = {session["session_id"]: session for session in listed}
+    assert len(shown) == len(listed) == 3  # the registration opened one
+    assert shown[laptop["session_id"]]["current"] is True
+    assert shown[phone["session_id"]]["current"] is False
+    for session in listed:
+        assert session["ip"]
+        assert session["user_agent"].startswith("python-requests/")
+        assert session["created_at"] <= session["last_used_at"] < session["expires_at"]
+    target = f"/auth/sessions/{phone['session_id']}"
+    assert api.delete(target, token=laptop["Authorization"]).status_code == 200
+    assert _has_ended(api, phone)
+    again = api.delete(target, token=laptop["Authorization"])
+    assert (again.status_code, again.json()["code"]) == (404, "session_not_found")
+    assert _works(api, laptop["Authorization"])
+
+
+def test_all_sessions_end_at_once(api: Client, somebody: Person) -> None:
+    opened = [api.open_session(somebody) for _ in range(2)]
+    assert api.delete("/auth/sessions", token=opened[0]["Authorization"]).status_code == 200
+    assert all(_has_ended(api, token_set) for token_set in opened)
+    assert not _works(api, somebody.token)
+    assert _works(api, api.log_in(somebody))
+
+
+def test_a_logout_ends_the_session_with_every_token_of_it(api: Client, somebody: Person) -> None:
+    first = api.open_session(somebody)
+    second = api.refresh(first["refresh_token"]).json()
+    assert api.post("/auth/logout", token=second["Authorization"]).status_code == 200
+    assert _has_ended(api, first)
+    assert _has_ended(api, second)
+
+
+def test_a_new_password_ends_every_other_token(api: Client, somebody: Person) -> None:
+    other, own = api.open_session(somebody), api.open_session(somebody)
+    passwords = {"current_password": "wrong password", "new_password": "another horse"}
+    wrong = api.post("/auth/password/change", json=passwords, token=own["Authorization"])
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
+    passwords["current_password"] = somebody.password
+    changed = api.post("/auth/password/change", json=passwords, token=own["Authorization"])
+    assert changed.status_code == 200
+    assert _has_ended(api, other)
+    assert _has_ended(api, own)
+    assert _works(api, changed.json()["Authorization"])
+    assert api.open_session(somebody, "another horse")
+
+
+def test_an_account_is_closed_with_its_password(api: Client, somebody: Person) -> None:
+    missing = api.delete("/user/me", token=somebody.token)
+    assert (missing.status_code, missing.json()["errors"].keys()) == (400, {"current_password"})
+    closing = {"current_password": somebody.password}
+    answer = api.delete("/user/me", json=closing, token=somebody.token)
+    assert answer.status_code == 200
+    assert not _works(api, somebody.token)
+    names = {"email": somebody.email, "username": somebody.username}
+    assert api.post("/user", json={**names, "password": PASSWORD}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "json"),
+    [
+        ("PATCH", "/user/me", {"admin": True}),
+        ("DELETE", "/user/me/sessions", None),
+        ("DELETE", "/user/00000000-0000-4000-8000-000000000000", None),
+    ],
+)
+def test_what_is_for_admins_is_refused_to_others(
+    api: Client, somebody: Person, method: str, path: str, json: object
+) -> None:
+    answer = api.send(method, path, json=json, token=somebody.token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
 
 
 def _read(part: str) -> dict[str, Any]:
