@@ -4,7 +4,7 @@ Each part is imported where it is made, so that a function's cold start pays for
 uses: the authorizer has no password hasher. Time, ids and randomness enter here and nowhere else.
 """
 
-import secrets
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
@@ -37,6 +37,12 @@ def _new_uuid() -> str:
     return str(uuid4())
 
 
+def _random_below(bound: int) -> int:
+    import secrets
+
+    return secrets.randbelow(bound)
+
+
 class Container:
     """The services of one stage, sharing one store client and one key ring."""
 
@@ -45,8 +51,8 @@ class Container:
         settings: Settings,
         clock: Clock = system_clock,
         new_id: Callable[[], str] = _new_uuid,
-        random_octets: Callable[[int], bytes] = secrets.token_bytes,
-        random_below: Callable[[int], int] = secrets.randbelow,
+        random_octets: Callable[[int], bytes] = os.urandom,
+        random_below: Callable[[int], int] = _random_below,
     ) -> None:
         self.settings = settings
         self._clock = clock

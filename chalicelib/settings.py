@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.domain.sessions import MOST_SESSIONS
-from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS
+from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS, MOST_SESSIONS
 
 LOCAL_STAGES = frozenset({"dev", "test"})
 

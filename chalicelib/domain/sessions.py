@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -11,12 +10,9 @@ from uuid import UUID
 
 from chalicelib.domain.users import User
 
-MOST_SESSIONS = 256
-"""What a setting may allow a user at the most: a slot is one octet."""
 LONGEST_USER_AGENT = 256
 """In characters. What is longer is cut: it is for a person to recognise."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PREFIX = "rt1_"
 """Tells people, and whoever scans for leaked secrets, what this is; and its format's version."""
 _ID_OCTETS = 16
@@ -93,11 +89,6 @@ class Opening:
 
     session: Session
     signing_key_id: str
-
-
-def is_session_id(text: str) -> bool:
-    """Tell whether this could identify a session; anything else need not be looked for."""
-    return _UUID.fullmatch(text) is not None
 
 
 def session_id_in(slot: int, random_id: str) -> str:

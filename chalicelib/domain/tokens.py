@@ -1,5 +1,6 @@
 """Access tokens: what one says, and what a signed one is worth."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,16 @@ this long, so that no change of the setting can cut a token off."""
 LONGEST_ACCESS_TOKEN_SECONDS = 86_400
 """What a setting may give an access token at the most. Whatever has to outlive every access token
 counts with this, so that it stays right when the setting is changed."""
+
+MOST_SESSIONS = 256
+"""What a setting may allow a user at the most: a session's slot is one octet."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_session_id(text: str) -> bool:
+    """Tell whether this could identify a session; anything else need not be looked for."""
+    return _UUID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,14 @@ from chalicelib.domain.sessions import (
     RefreshToken,
     Session,
     TokenSet,
-    is_session_id,
 )
 from chalicelib.domain.times import Clock
-from chalicelib.domain.tokens import LEEWAY_SECONDS, LONGEST_ACCESS_TOKEN_SECONDS, SigningKey
+from chalicelib.domain.tokens import (
+    LEEWAY_SECONDS,
+    LONGEST_ACCESS_TOKEN_SECONDS,
+    SigningKey,
+    is_session_id,
+)
 from chalicelib.domain.users import LoginFacts, User, is_public_id
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens, Use

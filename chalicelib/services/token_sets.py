@@ -107,7 +107,7 @@ class TokenSetService:
 
     def issue(self, user: User, session: Session, token: RefreshToken, key: SigningKey) -> TokenSet:
         """Sign an access token of a session, which does not outlive it."""
-        access_token = self._tokens.issue(user, session, key)
+        access_token = self._tokens.issue(user, session.session_id, session.expires_at, key)
         return TokenSet(
             access_token=access_token.text,
             expires_in=access_token.expires_in,

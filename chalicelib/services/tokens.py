@@ -6,6 +6,7 @@ One dialect: what is issued here is all that is accepted here. Any JWT library c
 import base64
 import binascii
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from jwt.algorithms import RSAAlgorithm
 
 from chalicelib.domain.errors import TokenExpiredError, TokenInvalidError
-from chalicelib.domain.sessions import Session, is_session_id
 from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.domain.tokens import (
     LEEWAY_SECONDS,
@@ -22,6 +22,7 @@ from chalicelib.domain.tokens import (
     AccessToken,
     PublicKey,
     SigningKey,
+    is_session_id,
 )
 from chalicelib.domain.users import User
 from chalicelib.services.keyring import KeyRing
@@ -56,14 +57,16 @@ class TokenIssuer:
         self._clock = clock
         self._new_id = new_id
 
-    def issue(self, user: User, session: Session, key: SigningKey) -> AccessToken:
+    def issue(
+        self, user: User, session_id: str, session_ends_at: datetime, key: SigningKey
+    ) -> AccessToken:
         """Sign a token for a session of a user, which ends no later than the session does.
 
         The claims are those of RFC 9068, section 2.2, the session's identifier (`sid`, as OpenID
         Connect calls it) and the user's token version.
         """
         now = epoch_seconds(self._clock())
-        expires_at = min(now + self._lifetime_seconds, epoch_seconds(session.expires_at))
+        expires_at = min(now + self._lifetime_seconds, epoch_seconds(session_ends_at))
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -72,7 +75,7 @@ class TokenIssuer:
             "iat": now,
             "exp": expires_at,
             "jti": self._new_id(),
-            "sid": session.session_id,
+            "sid": session_id,
             "scope": "user admin" if user.admin else "user",
             "ver": user.token_version,
         }

@@ -10,8 +10,9 @@ from chalicelib.domain.times import epoch_seconds
 from chalicelib.store.faults import ConditionFailedError, translating_faults
 from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
-from chalicelib.store.rows import session_of, session_row, user_key, user_of
+from chalicelib.store.session_rows import session_of, session_row
 from chalicelib.store.transactions import Transactions
+from chalicelib.store.user_rows import user_key, user_of
 
 
 class DynamoSessionStore:

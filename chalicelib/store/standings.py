@@ -7,7 +7,7 @@ from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.domain.tokens import AccessClaims
 from chalicelib.store.items import RevokedTokenItem, UserItem, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
-from chalicelib.store.rows import user_key, user_of
+from chalicelib.store.user_rows import user_key, user_of
 
 
 class DynamoStandingStore:

@@ -18,8 +18,9 @@ from chalicelib.domain.users import Credentials, LoginFacts, Page, Removal, User
 from chalicelib.store.faults import ConditionFailedError, translating_faults
 from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, read, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
-from chalicelib.store.rows import session_row, user_key, user_of
+from chalicelib.store.session_rows import session_row
 from chalicelib.store.transactions import Transactions
+from chalicelib.store.user_rows import user_key, user_of
 
 _MOST_PAGES = 25
 """How far each partition of the index is walked to find an admin: some 80,000 users."""

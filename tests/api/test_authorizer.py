@@ -187,6 +187,7 @@ _WATCHED = (
     "app",
     "boto3",
     "chalicelib.api",
+    "chalicelib.domain.sessions",
     "chalicelib.services.accounts",
     "chalicelib.services.passwords",
     "chalicelib.services.sessions",
@@ -211,6 +212,8 @@ def test_a_cold_start_of_the_authorizer_loads_only_what_it_needs(
         clock=system_clock,  # as in the process below
         new_id=FakeIds(),
     )
+    key = KeyRing(source, system_clock).signing_key()
+    token = issuer.issue(a_user(), session.session_id, session.expires_at, key).text
     given = {
         "path": [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))],
         "environment": {
@@ -221,7 +224,7 @@ def test_a_cold_start_of_the_authorizer_loads_only_what_it_needs(
         },
         "watched": _WATCHED,
         "keys": [{"Name": public.name, "Value": public.value}],
-        "token": issuer.issue(a_user(), session, KeyRing(source, system_clock).signing_key()).text,
+        "token": token,
         "arn": ARN,
     }
     done = subprocess.run(

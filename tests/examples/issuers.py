@@ -82,7 +82,7 @@ class Issuer:
         user = a_user(admin=admin)
         session = a_session(user, expires_at=system_clock() + timedelta(days=1))
         key = KeyRing(self._source, system_clock).signing_key()
-        return issuer.issue(user, session, key).text
+        return issuer.issue(user, session.session_id, session.expires_at, key).text
 
     def good_tokens(self) -> dict[str, str]:
         return {

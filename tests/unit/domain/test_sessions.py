@@ -11,10 +11,10 @@ from chalicelib.domain.sessions import (
     LONGEST_USER_AGENT,
     Client,
     RefreshToken,
-    is_session_id,
     session_id_in,
     slot_of,
 )
+from chalicelib.domain.tokens import is_session_id
 from tests.fakes import START, public_id
 from tests.samples import a_session
 

@@ -86,7 +86,8 @@ def issue(issuer: TokenIssuer, ring: KeyRing) -> Issue:
     """Signs a token of a user, for a session that the test is not about."""
 
     def issue(user: User) -> AccessToken:
-        return issuer.issue(user, a_session(user), ring.signing_key())
+        session = a_session(user)
+        return issuer.issue(user, session.session_id, session.expires_at, ring.signing_key())
 
     return issue
 

@@ -84,7 +84,9 @@ def test_a_token_of_another_session_of_the_same_user_does_not_end_with_it(
     issuer: TokenIssuer,
     ring: KeyRing,
 ) -> None:
-    other = issuer.issue(a_user(), a_session(number=7), ring.signing_key()).text
+    other = issuer.issue(
+        a_user(), a_session(number=7).session_id, a_session().expires_at, ring.signing_key()
+    ).text
     tables.revoked[claims_of(token)["sid"]] = claims_of(token)["exp"] + 5
     assert authenticator.authenticate(other).user == a_user()
 

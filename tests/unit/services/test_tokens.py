@@ -112,8 +112,8 @@ def test_a_token_says_nothing_about_the_person(issue: Issue) -> None:
 def test_a_token_does_not_outlive_its_session(
     issuer: TokenIssuer, ring: KeyRing, seconds: float, lives: int
 ) -> None:
-    session = a_session(expires_at=START + timedelta(seconds=seconds))
-    token = issuer.issue(a_user(), session, ring.signing_key())
+    ends_at = START + timedelta(seconds=seconds)
+    token = issuer.issue(a_user(), a_session().session_id, ends_at, ring.signing_key())
     assert token.expires_in == lives
     assert claims_of(token.text)["exp"] == NOW + lives
 

@@ -1,31 +1,10 @@
-"""Rows of the tables, and the values that are in them."""
+"""Sessions' rows, and the sessions that are in them: nothing that the authorizer reads."""
 
 from datetime import UTC, datetime
 
 from chalicelib.domain.sessions import Client, Lineage, Session, SpentToken
 from chalicelib.domain.times import epoch_seconds
-from chalicelib.domain.users import User
-from chalicelib.store.items import SessionItem, UserItem
-
-
-def user_key(public_id: str) -> str:
-    """The key of a user's row."""
-    return f"user#{public_id}"
-
-
-def user_of(item: UserItem) -> User:
-    """The user in a row. What an older row lacks has the value that it stood for then."""
-    return User(
-        public_id=item.public_id,
-        email=item.email,
-        username=item.username,
-        registered_on=item.registered_on,
-        token_version=int(item.token_version or 1),
-        admin=bool(item.admin),
-        disabled=bool(item.disabled),
-        email_verified=bool(item.email_verified),
-        metadata=item.metadata or {},
-    )
+from chalicelib.store.items import SessionItem
 
 
 def session_row(session: Session) -> SessionItem:
