@@ -123,6 +123,7 @@ def test_a_logout_is_a_read_and_a_transaction(client: Client, token: str, wire: 
         ("DELETE", "/auth/sessions/nonsense", []),
         ("DELETE", "/user/{other}/sessions", ["UpdateItem"]),
         ("PATCH", "/user/{other}", ["UpdateItem"]),
+        ("PATCH", "/user/{other}?", ["TransactWriteItems", "GetItem"]),
         ("DELETE", "/user/{other}", ["GetItem", "TransactWriteItems", "Query", "BatchWriteItem"]),
     ],
 )
@@ -133,7 +134,8 @@ def test_what_sessions_and_rights_take_besides_the_authorizers_read(
     admin = client.register_admin(1)
     wire.reset()
     path = target.format(other=other, sid=claims_of(admin)["sid"])
-    data = {"admin": True} if method == "PATCH" else None
+    # To give a right, or to take one away.
+    data = {"admin": not path.endswith("?")} if method == "PATCH" else None
     client.send(method, path, data=data, token=admin)
     assert _store(wire) == ["BatchGetItem", *calls]
 
