@@ -11,7 +11,7 @@ from pynamodb.connection import Connection
 from chalicelib.domain.users import Removal
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
-from tests.aws import STAGE, USERS, Cloud
+from tests.aws import SESSIONS, STAGE, USERS, Cloud
 from tests.fakes import public_id
 from tests.samples import a_user, add
 
@@ -57,7 +57,7 @@ def restored(cloud: Cloud, users: DynamoUserStore) -> Iterator[Cloud]:
 
 
 def test_all_programs_are_run_here() -> None:
-    assert len(PROGRAMS) == 1
+    assert len(PROGRAMS) == 2
 
 
 def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUserStore) -> None:
@@ -86,3 +86,15 @@ def test_nothing_is_copied_over_somebody_who_has_the_name_by_now(
         run("transact_write_items")
     assert users.get(public_id(1)) is None
     assert users.remove(a_user(1)) is Removal.CHANGED
+
+
+def test_all_sessions_are_ended_and_nothing_else(
+    users: DynamoUserStore, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(30):
+        add(users, a_user(number))
+    before = cloud.rows()
+    run("delete_item(Key=row)")
+    assert capsys.readouterr().out == "ended: 30\n"
+    assert cloud.rows(SESSIONS) == []
+    assert cloud.rows() == before
