@@ -701,9 +701,13 @@ def test_an_admin_ends_all_sessions_of_anybody(
     sessions.end_all_of(a_caller(a_user(2, admin=True)), a_user().public_id)
     with pytest.raises(TokenInvalidError):
         authenticator.authenticate(token_set.access_token)
-    for nobody in (public_id(9), "nobody", ""):
+    with pytest.raises(UserNotFoundError):
+        sessions.end_all_of(a_caller(admin=True), public_id(9))
+    calls = users.calls
+    for impossible in ("nobody", ""):
         with pytest.raises(UserNotFoundError):
-            sessions.end_all_of(a_caller(admin=True), nobody)
+            sessions.end_all_of(a_caller(admin=True), impossible)
+    assert users.calls == calls, "what cannot be a user is not looked for"
     before = users.rows[a_user().public_id].user.token_version
     sessions.end_all_of(a_caller(admin=True), "me")
     assert users.rows[a_user().public_id].user.token_version == before + 1
