@@ -474,3 +474,15 @@ def test_an_account_is_closed_although_its_sessions_are_not_cleared_away(
     session_store.down = True
     accounts.close(admin, OTHER.public_id, None)
     assert OTHER.public_id not in tables.users
+
+
+def test_what_cannot_be_a_user_is_neither_changed_nor_looked_for(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    calls = users.calls
+    for impossible in ("nobody", "", CALLER.public_id + "0"):
+        with pytest.raises(UserNotFoundError):
+            accounts.set_rights(admin, impossible, admin=True, disabled=None)
+        with pytest.raises(UserNotFoundError):
+            accounts.close(admin, impossible, None)
+    assert users.calls == calls
