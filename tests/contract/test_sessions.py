@@ -2,11 +2,15 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.contract.client import PASSWORD, Client, Person
+
+CLIENTS = 4
+"""As many function processes, where the API is deployed: few enough to start within the grace."""
 
 
 @pytest.mark.parametrize("name", ["email", "username"])
@@ -131,6 +135,16 @@ def test_a_refresh_spends_its_token_and_forgives_one_that_was_just_spent(
     assert again.json()["refresh_token"] == second.json()["refresh_token"]
     for token_set in (first, second.json(), again.json()):
         assert _works(api, token_set["Authorization"])
+
+
+def test_refreshes_at_once_get_the_same_next_token(api: Client, somebody: Person) -> None:
+    first = api.open_session(somebody)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(api.refresh, [first["refresh_token"]] * CLIENTS))
+    assert [answer.status_code for answer in answers] == [200] * CLIENTS
+    assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+    assert all(_works(api, answer.json()["Authorization"]) for answer in answers)
+    assert len(api.get("/auth/sessions", token=first["Authorization"]).json()["data"]) == 2
 
 
 def test_what_is_no_refresh_token_is_refused_alike(api: Client, somebody: Person) -> None:
