@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+FIRST_VERSION = 1
+"""The token version of a user who has never ended all of their sessions."""
+
 _PUBLIC_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -23,7 +26,7 @@ class User:
     email: str
     username: str
     registered_on: datetime
-    token_version: int = 1
+    token_version: int = FIRST_VERSION
     """Copied into every token; raising it ends all that were issued before."""
     admin: bool = False
     disabled: bool = False

@@ -1,6 +1,6 @@
 """Users' rows, and the users that are in them."""
 
-from chalicelib.domain.users import User
+from chalicelib.domain.users import FIRST_VERSION, User
 from chalicelib.store.items import UserItem
 
 
@@ -16,7 +16,7 @@ def user_of(item: UserItem) -> User:
         email=item.email,
         username=item.username,
         registered_on=item.registered_on,
-        token_version=int(item.token_version or 1),
+        token_version=int(item.token_version or FIRST_VERSION),
         admin=bool(item.admin),
         disabled=bool(item.disabled),
         email_verified=bool(item.email_verified),

@@ -7,14 +7,28 @@ from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
 
+from pynamodb.attributes import BooleanAttribute
 from pynamodb.connection import Connection
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
+from chalicelib.domain.errors import (
+    EmailTakenError,
+    UnavailableError,
+    UsernameTakenError,
+    UserNotFoundError,
+)
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
-from chalicelib.domain.users import Credentials, LoginFacts, Page, Removal, User
+from chalicelib.domain.users import (
+    FIRST_VERSION,
+    Credentials,
+    LoginFacts,
+    Page,
+    Removal,
+    User,
+)
 from chalicelib.store.faults import ConditionFailedError, translating_faults
 from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, read, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
@@ -64,13 +78,17 @@ class DynamoUserStore:
             if opening is not None:
                 transaction.save(session_row(opening.session))
 
-        if failed := self._transactions.run(put):
-            # The check comes before the rows, the session after them.
-            _, email_taken, username_taken = failed[1:4] if opening is not None else failed
-            if email_taken or username_taken:
-                raise EmailTakenError if email_taken else UsernameTakenError
+        failed = self._transactions.run(put)
+        if not failed:
+            return True
+        # The check comes before the rows, the session after them.
+        key_revoked = opening is not None and failed.pop(0)
+        _, email_taken, username_taken, *_ = failed
+        if email_taken or username_taken:
+            raise EmailTakenError if email_taken else UsernameTakenError
+        if key_revoked:
             return False
-        return True
+        raise UnavailableError  # a row of this very user: an identifier that was given out twice
 
     def remove(self, user: User, other_admin: str | None = None) -> Removal:
         """Delete the user and both markers in one transaction, as long as they belong together.
@@ -84,7 +102,7 @@ class DynamoUserStore:
         same = (
             (UserItem.email == user.email)
             & (UserItem.username == user.username)
-            & (UserItem.admin == user.admin)
+            & (_is_true(UserItem.admin) if user.admin else _is_false(UserItem.admin))
         )
         markers = (
             MarkerItem(_email_marker(fold(user.email))),
@@ -167,16 +185,17 @@ class DynamoUserStore:
         try:
             with translating_faults():
                 UserItem(user_key(public_id)).update(
-                    actions=[UserItem.token_version.add(1)], condition=UserItem.pk.exists()
+                    actions=[_raised_version()], condition=UserItem.pk.exists()
                 )
         except ConditionFailedError as fault:
             raise UserNotFoundError from fault
 
     def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
         """Set the hash and the version, and put the session, in one transaction."""
-        same = (UserItem.password_hash == before.password_hash) & (
-            UserItem.token_version == before.user.token_version
-        )
+        version = before.user.token_version
+        same = UserItem.token_version == version
+        if version == FIRST_VERSION:
+            same |= UserItem.token_version.does_not_exist()
 
         def change(transaction: TransactWrite) -> None:
             transaction.save(session_row(session))
@@ -186,7 +205,7 @@ class DynamoUserStore:
                     UserItem.password_hash.set(new_hash),
                     UserItem.token_version.set(session.token_version),
                 ],
-                condition=same,
+                condition=same & (UserItem.password_hash == before.password_hash),
             )
 
         return not self._transactions.run(change)
@@ -211,7 +230,7 @@ class DynamoUserStore:
         if disabled is not None:
             actions.append(UserItem.disabled.set(disabled))
         if disabled:
-            actions.append(UserItem.token_version.add(1))
+            actions.append(_raised_version())
         if other_admin is None:
             try:
                 with translating_faults():
@@ -236,7 +255,7 @@ class DynamoUserStore:
 
     def admins(self) -> Iterator[str]:
         """Walk the index, a megabyte at a time, and name those who are enabled admins in it."""
-        enabled_admin = (UserItem.admin == True) & (UserItem.disabled == False)  # noqa: E712 - PynamoDB's way to write a condition
+        enabled_admin = _is_true(UserItem.admin) & _is_false(UserItem.disabled)
         for name in LISTS:
             with translating_faults():
                 found = UserItem.newest_first.query(name, filter_condition=enabled_admin)
@@ -303,11 +322,25 @@ def _owner_of(marker_key: str) -> UserItem | None:
 
 
 def _require_admin(transaction: TransactWrite, public_id: str) -> None:
-    transaction.condition_check(
-        UserItem,
-        user_key(public_id),
-        condition=(UserItem.admin == True) & (UserItem.disabled == False),  # noqa: E712 - PynamoDB's way to write a condition
-    )
+    enabled_admin = _is_true(UserItem.admin) & _is_false(UserItem.disabled)
+    transaction.condition_check(UserItem, user_key(public_id), condition=enabled_admin)
+
+
+# What an older row lacks has the value that it stood for then: see `user_of`.
+
+
+def _is_true(mark: BooleanAttribute) -> Condition:
+    condition: Condition = mark == True  # noqa: E712 - PynamoDB's way to write a condition
+    return condition
+
+
+def _is_false(mark: BooleanAttribute) -> Condition:
+    condition: Condition = (mark == False) | mark.does_not_exist()  # noqa: E712 - likewise
+    return condition
+
+
+def _raised_version() -> Action:
+    return UserItem.token_version.set((UserItem.token_version | FIRST_VERSION) + 1)
 
 
 def _newest_first(name: str, position: str | None, page_size: int) -> Iterator[UserItem]:

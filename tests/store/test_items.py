@@ -9,7 +9,7 @@ from pynamodb.connection import Connection
 from pynamodb.models import Model
 
 from chalicelib.domain.sessions import Lineage, SpentToken
-from chalicelib.domain.users import User
+from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
@@ -166,6 +166,35 @@ def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
     standing = DynamoStandingStore(connection, clock).standing(claims())
     assert standing.user == a_user()
     assert users.set_rights(public_id(1), admin=True) == a_user(admin=True)
+
+
+@pytest.mark.parametrize("name", NEWER_ATTRIBUTES)
+def test_a_row_older_than_an_attribute_is_changed_like_any_other(
+    cloud: Cloud, connection: Connection, name: str
+) -> None:
+    users = DynamoUserStore(connection, Transactions(connection))
+
+    def older(number: int, **facts: Any) -> None:
+        add(users, a_user(number, **facts))
+        cloud.change(public_id(number), **{name: None})
+
+    older(1)
+    users.raise_token_version(public_id(1))
+    assert users.get(public_id(1)) == a_user(1, token_version=2)
+    older(2)
+    assert users.set_rights(public_id(2), disabled=True) == a_user(
+        2, disabled=True, token_version=2
+    )
+    older(3)
+    before = Credentials(a_user(3), "a hash")
+    assert users.change_password(before, "new", a_session(a_user(3, token_version=2)))
+    assert users.get(public_id(3)) == a_user(3, token_version=2)
+    older(4)
+    assert users.remove(a_user(4)) is Removal.DONE
+    if name != "admin":
+        older(5, admin=True)
+        assert set(users.admins()) == {public_id(5)}
+        assert users.set_rights(public_id(1), disabled=True, other_admin=public_id(5))
 
 
 def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
