@@ -114,6 +114,8 @@ class FakeUserStore(_Breakable):
             raise EmailTakenError
         if any(fold(user.username) == fold(other.username) for other in users):
             raise UsernameTakenError
+        if user.public_id in self.rows:
+            raise UnavailableError
         if opening is not None:
             if self.tables.is_revoked(opening.signing_key_id):
                 return False

@@ -255,6 +255,16 @@ def test_a_name_that_is_taken_is_told_at_once(
     assert wire.operations == ["dynamodb.TransactWriteItems"]
 
 
+def test_an_identifier_that_was_given_out_twice_is_nobodys_name_and_no_keys_fault(
+    users: DynamoUserStore,
+) -> None:
+    add(users, a_user())
+    twin = a_user(email="another@example.com", username="another")
+    for opening in (None, Opening(SESSION, "a-key")):
+        with pytest.raises(UnavailableError):
+            users.add(twin, "a hash", opening)
+
+
 def test_a_revoked_key_adds_nobody(users: DynamoUserStore, cloud: Cloud) -> None:
     cloud.dynamodb.put_item(
         TableName=REVOKED_TOKENS,
@@ -377,7 +387,7 @@ def test_a_call_is_so_many_round_trips(
     user = a_user(email="s3cret@example.com", username="s3cret")
     add(stores.users, user, "s3cret-hash")
     wire.reset()
-    with suppress(UsernameTakenError):
+    with suppress(UnavailableError):  # the user that `add` would add is there already
         CALLS[call](stores)
     assert wire.operations == [f"dynamodb.{operation}" for operation in operations]
     for sent in wire.calls:
