@@ -16,7 +16,12 @@ from botocore.exceptions import (
 )
 from pynamodb.connection import Connection
 
-from chalicelib.domain.errors import EmailTakenError, UnavailableError, UsernameTakenError
+from chalicelib.domain.errors import (
+    EmailTakenError,
+    UnavailableError,
+    UsernameTakenError,
+    UserNotFoundError,
+)
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
 from chalicelib.domain.users import Credentials, Removal
@@ -285,6 +290,26 @@ def test_a_transaction_cancelled_for_another_reason_is_an_outage(
     with pytest.raises(UnavailableError):
         add(users, a_user())
     assert wire.operations == ["dynamodb.TransactWriteItems"]
+
+
+def test_nobody_whose_right_could_be_taken_away_is_not_looked_for_again(
+    users: DynamoUserStore, wire: Wire
+) -> None:
+    add(users, a_user(2, admin=True))
+    wire.reset()
+    with pytest.raises(UserNotFoundError):
+        users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
+    assert wire.operations == ["dynamodb.TransactWriteItems"]
+
+
+def test_a_user_who_leaves_just_after_a_right_was_taken_away_is_nobody(
+    users: DynamoUserStore, wire: Wire
+) -> None:
+    for number in (1, 2):
+        add(users, a_user(number, admin=True))
+    wire.answer_for("dynamodb.GetItem", {})
+    with pytest.raises(UserNotFoundError):
+        users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
 
 
 @pytest.mark.parametrize("failed", [0, 1, 2])

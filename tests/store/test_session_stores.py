@@ -12,7 +12,9 @@ from pynamodb.connection import Connection
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Lineage, RefreshFacts, RefreshToken, Session
 from chalicelib.domain.times import epoch_seconds
+from chalicelib.domain.users import Credentials
 from chalicelib.services.accounts import UserSessionStore, UserStore
+from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import SessionStore
 from chalicelib.store.items import RevokedTokenItem
 from chalicelib.store.sessions import DynamoSessionStore
@@ -26,13 +28,17 @@ NOW = epoch_seconds(START)
 UNTIL = NOW + 900
 
 
+class Users(UserStore, PasswordStore, Protocol):
+    """What is asked of users here."""
+
+
 class Sessions(SessionStore, UserSessionStore, Protocol):
     """All that services ask of sessions."""
 
 
 @dataclass
 class Stores:
-    users: UserStore
+    users: Users
     sessions: Sessions
     revoked: Callable[[], dict[str, int]]
     revoke: Callable[[str], object]
@@ -231,6 +237,16 @@ def test_a_session_that_is_gone_or_another_is_not_rotated(sessions: Sessions) ->
     assert sessions.of_user(public_id(1)) == (another(of(first)),)
 
 
+def test_a_new_password_comes_with_its_session_or_not_at_all(stores: Stores) -> None:
+    add(stores.users, a_user())
+    session = a_session(a_user(token_version=2), number=9)
+    wrong = Credentials(a_user(), "another hash")
+    assert not stores.users.change_password(wrong, "new", session)
+    assert session not in stores.sessions.of_user(public_id(1))
+    assert stores.users.change_password(Credentials(a_user(), "a hash"), "new", session)
+    assert session in stores.sessions.of_user(public_id(1))
+
+
 # Ending
 
 
@@ -317,6 +333,13 @@ def test_a_refresh_is_one_consistent_read_and_one_conditional_write(
     assert write.operation == "dynamodb.UpdateItem"
     assert write.body["ConditionExpression"]
     assert write.body["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+
+
+def test_the_sessions_of_a_user_are_read_consistently(real: DynamoSessionStore, wire: Wire) -> None:
+    real.of_user(public_id(1))
+    real.forget(public_id(1))
+    queries = [call for call in wire.calls if call.operation == "dynamodb.Query"]
+    assert [query.body["ConsistentRead"] for query in queries] == [True, True]
 
 
 def test_nothing_that_is_sent_is_part_of_a_token(real: DynamoSessionStore, wire: Wire) -> None:
