@@ -9,11 +9,12 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.users import Removal
+from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import SESSIONS, STAGE, USERS, Cloud
-from tests.fakes import public_id
-from tests.samples import a_user, add
+from tests.fakes import START, public_id
+from tests.samples import a_session, a_user, add
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 PROGRAMS = [
@@ -43,6 +44,12 @@ def users(cloud: Cloud, connection: Connection) -> DynamoUserStore:
 
 
 @pytest.fixture
+def sessions(cloud: Cloud, connection: Connection) -> DynamoSessionStore:
+    del cloud
+    return DynamoSessionStore(connection, Transactions(connection))
+
+
+@pytest.fixture
 def restored(cloud: Cloud, users: DynamoUserStore) -> Iterator[Cloud]:
     """The first two users as they were some time ago, in a table beside the one in use."""
     for number in (1, 2):
@@ -57,7 +64,7 @@ def restored(cloud: Cloud, users: DynamoUserStore) -> Iterator[Cloud]:
 
 
 def test_all_programs_are_run_here() -> None:
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 3
 
 
 def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUserStore) -> None:
@@ -98,3 +105,36 @@ def test_all_sessions_are_ended_and_nothing_else(
     assert capsys.readouterr().out == "ended: 30\n"
     assert cloud.rows(SESSIONS) == []
     assert cloud.rows() == before
+
+
+def test_the_sessions_of_one_user_are_ended_and_nobody_elses(
+    users: DynamoUserStore,
+    sessions: DynamoSessionStore,
+    cloud: Cloud,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in (1, 2):
+        add(users, a_user(number))
+    for slot in range(1, 30):
+        assert sessions.open(a_session(a_user(1), slot), None, 0)
+    before = cloud.rows()
+    run("KeyConditionExpression")
+    assert capsys.readouterr().out == f"ended: 30 of {public_id(1)}\n"
+    assert sessions.of_user(public_id(1)) == ()
+    assert len(sessions.of_user(public_id(2))) == 1
+    assert cloud.rows() == before
+
+
+def test_a_user_copied_back_has_no_session_from_before_once_theirs_are_ended(
+    restored: Cloud, users: DynamoUserStore, sessions: DynamoSessionStore
+) -> None:
+    """The version is as it was, so the sessions that a higher one ended would live again."""
+    del restored
+    users.raise_token_version(public_id(1))
+    run("transact_write_items")
+    user = users.get(public_id(1))
+    assert user is not None
+    (ended,) = sessions.of_user(public_id(1))
+    assert ended.is_alive(user.token_version, START)
+    run("KeyConditionExpression")
+    assert sessions.of_user(public_id(1)) == ()
