@@ -3,12 +3,9 @@
 import hashlib
 import hmac
 import json
-import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -32,10 +29,10 @@ from chalicelib.services.keyring import KeyRing
 from chalicelib.services.tokens import TokenIssuer
 from tests.fakes import FakeKeySource
 from tests.samples import a_session, a_user, claims_of, encode, header_of, signed
+from tests.servers import HOST, QuietHandler, serving
 
 AUDIENCE = "accounts"
 LIFE = 900
-HOST = "127.0.0.1"
 
 
 class Issuer:
@@ -157,34 +154,16 @@ def publishing(
 ) -> Iterator[Issuer]:
     """Serve an issuer's documents; with `tls`, over HTTPS by the certificate in that file."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def handle_request(self) -> None:
             issuer.fetched.append(self.path)
             document = issuer.documents().get(self.path)
-            content = json.dumps(document).encode()
-            self.send_response(404 if document is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            status = 404 if document is None else 200
+            self.answer(status, json.dumps(document).encode(), Content_Type="application/json")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Nothing."""
-
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "http" if tls is None else "https"
-        issuer = Issuer(f"{scheme}://{HOST}:{server.server_port}", key, foreign_pem)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, "GET", tls=tls) as url:
+        issuer = Issuer(url, key, foreign_pem)
+        yield issuer
 
 
 def make_certificate(folder: Path) -> Path:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers import QuietHandler, serving
 
 GRACE_SECONDS = 10
 
@@ -126,10 +127,10 @@ def _refused(message: str) -> Answer:
 
 
 @contextmanager
-def serving(stand_in: StandIn) -> Iterator[str]:
+def standing_in(stand_in: StandIn) -> Iterator[str]:
     """Serve it on a port of its own; its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def handle_request(self) -> None:
@@ -138,23 +139,7 @@ def serving(stand_in: StandIn) -> Iterator[str]:
             status, answer = stand_in.answer(
                 self.command, self.path, json.loads(sent or b"{}"), token
             )
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(status, json.dumps(answer).encode(), Content_Type="application/json")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Nothing."""
-
-    for method in ("GET", "POST"):
-        setattr(Handler, f"do_{method}", Handler.handle_request)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, "GET", "POST") as url:
+        yield url

@@ -16,7 +16,7 @@ import requests
 from examples.client import Client, LoggedOutError
 from infra.local.children import CHECKOUT
 from infra.rehearsal.local_runs import running_locally
-from tests.examples.stand_in import StandIn, serving
+from tests.examples.stand_in import StandIn, standing_in
 from tests.rehearsal.proxies import Network, failing_network
 from tests.samples import PASSWORD
 
@@ -40,7 +40,7 @@ class Api:
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     if request.param == "stand-in":
         stand_in = StandIn(LIFE)
-        with serving(stand_in) as url:
+        with standing_in(stand_in) as url:
             yield Api(url, stand_in.clock, stand_in.step)
         return
     with pytest.MonkeyPatch.context() as environment:

@@ -1,10 +1,8 @@
 """API Gateway's own JWT authorizer, as the local cloud has it, made from the example's template."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ from infra.local.children import CHECKOUT
 from infra.rehearsal.cloud import rehearsal_cloud
 from tests.examples.issuers import AUDIENCE, Issuer, publishing
 from tests.fakes import public_id
+from tests.servers import QuietHandler, serving
 
 TEMPLATE = CHECKOUT / "examples" / "verify" / "http-api.yaml"
 
@@ -40,27 +39,12 @@ class Api:
 def _orders() -> Iterator[str]:
     """A service that takes API Gateway's word for who calls."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def handle_request(self) -> None:
-            content = f"the orders of {self.headers['X-User']}".encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(200, f"the orders of {self.headers['X-User']}".encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Nothing."""
-
-    for method in ("GET", "DELETE"):
-        setattr(Handler, f"do_{method}", Handler.handle_request)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/orders"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, "GET", "DELETE") as url:
+        yield f"{url}/orders"
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """A network that fails when it is told to: between whoever deploys and the cloud."""
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.servers import QuietHandler, serving
 
 _ANSWER_SECONDS = 120
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
@@ -31,19 +31,19 @@ class Network:
     A `fault` keeps a request from arriving. A `loss` lets it arrive, and loses the answer.
     """
 
-    def __init__(self, endpoint: str, port: int) -> None:
-        self.cloud = urlsplit(endpoint).netloc
-        self.endpoint = f"http://127.0.0.1:{port}"
+    def __init__(self, cloud: str, endpoint: str) -> None:
+        self.cloud = urlsplit(cloud).netloc
+        self.endpoint = endpoint
         self.fault: Fault = lambda _method, _path: False
         self.loss: Fault = lambda _method, _path: False
         self.seen: list[Seen] = []
 
 
 @contextmanager
-def failing_network(endpoint: str) -> Iterator[Network]:
+def failing_network(cloud: str) -> Iterator[Network]:
     """A network in front of a cloud."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def handle_request(self) -> None:
@@ -53,13 +53,13 @@ def failing_network(endpoint: str) -> Iterator[Network]:
             if network.fault(self.command, self.path):
                 self.close_connection = True  # without an answer
                 return
-            cloud = http.client.HTTPConnection(network.cloud, timeout=_ANSWER_SECONDS)
+            passed = http.client.HTTPConnection(network.cloud, timeout=_ANSWER_SECONDS)
             try:
-                cloud.request(self.command, self.path, body, dict(self.headers.items()))
-                answer = cloud.getresponse()
+                passed.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = passed.getresponse()
                 content = answer.read()
             finally:
-                cloud.close()
+                passed.close()
             if network.loss(self.command, self.path):
                 self.close_connection = True
                 return
@@ -71,17 +71,6 @@ def failing_network(endpoint: str) -> Iterator[Network]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Nothing."""
-
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        setattr(Handler, f"do_{method}", Handler.handle_request)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        network = Network(endpoint, server.server_port)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield network
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, "GET", "POST", "PUT", "PATCH", "DELETE") as url:
+        network = Network(cloud, url)
+        yield network
