@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from chalicelib.domain.errors import NotAllowedError
 from chalicelib.domain.users import User
 
 
@@ -24,6 +25,19 @@ class Principal:
 
     user: User
     session_id: str
+
+    def require_admin(self) -> None:
+        """See that the caller is an admin.
+
+        Raises:
+            NotAllowedError: they are not.
+        """
+        if not self.user.admin:
+            raise NotAllowedError
+
+    def named(self, public_id: str) -> str:
+        """The identifier that a path means: `me` is the caller."""
+        return self.user.public_id if public_id == "me" else public_id
 
     def to_context(self) -> dict[str, str]:
         """The authorizer's `context`: flat, and every value a string of ASCII.

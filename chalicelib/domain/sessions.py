@@ -16,9 +16,9 @@ LONGEST_USER_AGENT = 256
 _PREFIX = "rt1_"
 """Tells people, and whoever scans for leaked secrets, what this is; and its format's version."""
 _ID_OCTETS = 16
-_FAMILY_OCTETS = 16
-_SECRET_OCTETS = 32
-_OCTETS = 2 * _ID_OCTETS + _FAMILY_OCTETS + _SECRET_OCTETS
+FAMILY_OCTETS = 16
+SECRET_OCTETS = 32
+_OCTETS = 2 * _ID_OCTETS + FAMILY_OCTETS + SECRET_OCTETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class RefreshToken:
         if len(octets) != _OCTETS:
             return None
         public_id, session_id = octets[:_ID_OCTETS], octets[_ID_OCTETS : 2 * _ID_OCTETS]
-        family, secret = octets[2 * _ID_OCTETS : -_SECRET_OCTETS], octets[-_SECRET_OCTETS:]
+        family, secret = octets[2 * _ID_OCTETS : -SECRET_OCTETS], octets[-SECRET_OCTETS:]
         token = cls(str(UUID(bytes=public_id)), str(UUID(bytes=session_id)), family, secret)
         return token if token.text == text else None
 

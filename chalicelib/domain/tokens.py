@@ -8,10 +8,6 @@ from enum import StrEnum
 LEEWAY_SECONDS = 5
 """How far two clocks may differ. A revocation outlives its token by this much."""
 LONGEST_ACCESS_TOKEN_SECONDS = 86_400
-"""The longest that a setting may let an access token live. A key that no longer signs is kept for
-this long, so that no change of the setting can cut a token off."""
-
-LONGEST_ACCESS_TOKEN_SECONDS = 86_400
 """What a setting may give an access token at the most. Whatever has to outlive every access token
 counts with this, so that it stays right when the setting is changed."""
 

@@ -174,7 +174,8 @@ class AccountService:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now.
         """
-        if public_id in ("me", caller.user.public_id):
+        public_id = caller.named(public_id)
+        if public_id == caller.user.public_id:
             return caller.user
         user = self._users.get(public_id) if is_public_id(public_id) else None
         if user is None:
@@ -189,7 +190,7 @@ class AccountService:
             InvalidInputError: the cursor is not from this list.
             UnavailableError: the store cannot answer now.
         """
-        _require_admin(caller)
+        caller.require_admin()
         page = self._users.page(limit, None if cursor is None else self._cursors.read(cursor))
         position = page.next_position
         return Listing(page.users, None if position is None else self._cursors.sign(position))
@@ -203,7 +204,7 @@ class AccountService:
             NotAllowedError: the caller is not an admin.
             UnavailableError: the store cannot answer now.
         """
-        _require_admin(caller)
+        caller.require_admin()
         found = []
         if email is not None:
             key = lookup_key(email)
@@ -247,8 +248,8 @@ class AccountService:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now; nothing has changed.
         """
-        _require_admin(caller)
-        public_id = _own(caller, public_id)
+        caller.require_admin()
+        public_id = caller.named(public_id)
         if not is_public_id(public_id):
             raise UserNotFoundError
         weakens = admin is False or disabled is True
@@ -274,9 +275,9 @@ class AccountService:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now; the account is as it was.
         """
-        public_id = _own(caller, public_id)
+        public_id = caller.named(public_id)
         if public_id != caller.user.public_id:
-            _require_admin(caller)
+            caller.require_admin()
         elif password is None:
             raise InvalidInputError({"current_password": "This field is required."})
         else:
@@ -320,15 +321,6 @@ class AccountService:
         return (other for other in self._users.admins() if other != public_id)
 
 
-def _own(caller: Principal, public_id: str) -> str:
-    return caller.user.public_id if public_id == "me" else public_id
-
-
 def _no_admin_stays(caller: Principal, public_id: str) -> AccountsError:
     """Why nobody stayed: the caller is no admin any more, or was about to be the last."""
     return LastAdminError() if public_id == caller.user.public_id else NotAllowedError()
-
-
-def _require_admin(caller: Principal) -> None:
-    if not caller.user.admin:
-        raise NotAllowedError

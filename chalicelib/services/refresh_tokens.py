@@ -12,10 +12,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from chalicelib.domain.sessions import Lineage, RefreshToken, SpentToken
+from chalicelib.domain.sessions import (
+    FAMILY_OCTETS,
+    SECRET_OCTETS,
+    Lineage,
+    RefreshToken,
+    SpentToken,
+)
 
-_FAMILY_OCTETS = 16
-_SECRET_OCTETS = 32
 _MOST_SPENT = 64
 """What is kept of one grace at the most. More refreshes than this in so short a time are a client
 in a loop: the first of its tokens are then as spent as if the grace were over."""
@@ -40,7 +44,7 @@ class RefreshTokens:
 
     def first(self, public_id: str, session_id: str) -> tuple[RefreshToken, Lineage]:
         """Begin the line of a new session."""
-        family, secret = self._random(_FAMILY_OCTETS), self._random(_SECRET_OCTETS)
+        family, secret = self._random(FAMILY_OCTETS), self._random(SECRET_OCTETS)
         token = RefreshToken(public_id, session_id, family, secret)
         return token, Lineage(token.family_hash, token.secret_hash)
 
@@ -61,7 +65,7 @@ class RefreshTokens:
         self, token: RefreshToken, lineage: Lineage, now: datetime
     ) -> tuple[RefreshToken, Lineage]:
         """Spend the current token: the one that follows it, and the lineage from then on."""
-        salt = self._random(_SECRET_OCTETS)
+        salt = self._random(SECRET_OCTETS)
         follower = _follower(token, salt)
         spent = (*self._forgiven(lineage, now), SpentToken(token.secret_hash, salt, now))
         return follower, Lineage(lineage.family_hash, follower.secret_hash, spent[-_MOST_SPENT:])

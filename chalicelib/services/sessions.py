@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Protocol
 
 from chalicelib.domain.errors import (
-    NotAllowedError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
     TokenInvalidError,
@@ -252,10 +251,8 @@ class SessionService:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now; the sessions still work.
         """
-        if not caller.user.admin:
-            raise NotAllowedError
-        if public_id == "me":
-            public_id = caller.user.public_id
+        caller.require_admin()
+        public_id = caller.named(public_id)
         if not is_public_id(public_id):
             raise UserNotFoundError
         self._credentials.raise_token_version(public_id)

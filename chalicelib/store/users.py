@@ -255,10 +255,9 @@ class DynamoUserStore:
 
     def admins(self) -> Iterator[str]:
         """Walk the index, a megabyte at a time, and name those who are enabled admins in it."""
-        enabled_admin = _is_true(UserItem.admin) & _is_false(UserItem.disabled)
         for name in LISTS:
             with translating_faults():
-                found = UserItem.newest_first.query(name, filter_condition=enabled_admin)
+                found = UserItem.newest_first.query(name, filter_condition=_is_enabled_admin())
                 for page in islice(found.page_iter, _MOST_PAGES):
                     yield from (row["public_id"]["S"] for row in page["Items"])
 
@@ -322,11 +321,15 @@ def _owner_of(marker_key: str) -> UserItem | None:
 
 
 def _require_admin(transaction: TransactWrite, public_id: str) -> None:
-    enabled_admin = _is_true(UserItem.admin) & _is_false(UserItem.disabled)
-    transaction.condition_check(UserItem, user_key(public_id), condition=enabled_admin)
+    transaction.condition_check(UserItem, user_key(public_id), condition=_is_enabled_admin())
 
 
 # What an older row lacks has the value that it stood for then: see `user_of`.
+
+
+def _is_enabled_admin() -> Condition:
+    condition: Condition = _is_true(UserItem.admin) & _is_false(UserItem.disabled)
+    return condition
 
 
 def _is_true(mark: BooleanAttribute) -> Condition:
