@@ -33,18 +33,19 @@ class Authenticator:
 
         Raises:
             TokenMissingError: the header holds no token.
-            TokenInvalidError: the token is not ours, or its owner is gone, is disabled, or has
-                ended every session since it was issued.
+            TokenInvalidError: the token is not ours, or its owner is gone or disabled.
             TokenExpiredError: the token is past its time.
-            TokenRevokedError: its session has ended, or its key was revoked.
+            TokenRevokedError: its session has ended, alone or with all of its owner's, or its key
+                was revoked.
             UnavailableError: the store or the keys cannot answer now.
         """
         claims = self._verifier.verify(_token_of(authorization))
         standing = self._standings.standing(claims)
-        if standing.revoked:
-            raise TokenRevokedError
         user = standing.user
-        if user is None or user.disabled or user.token_version != claims.token_version:
+        if standing.revoked or (user and claims.token_version < user.token_version):
+            raise TokenRevokedError
+        # A version that the user has not reached is from before their row was restored.
+        if user is None or user.disabled or claims.token_version > user.token_version:
             raise TokenInvalidError
         return Principal(user, claims.session_id)
 

@@ -52,6 +52,16 @@ def test_a_logout_ends_the_token_from_the_next_request_on(api: Client, person: P
     assert api.get("/user/me", token=person.token).status_code == 200
 
 
+def test_tokens_that_ended_with_all_sessions_are_called_revoked(api: Client) -> None:
+    person = api.register()
+    other = api.log_in(person)
+    assert api.delete("/auth/sessions", token=person.token).status_code == 200
+    for token in (person.token, other):
+        again = api.post("/auth/logout", token=token)
+        assert again.status_code == 401
+        assert again.json()["message"] == "Token blacklisted. Please log in again."
+
+
 @pytest.mark.parametrize(
     ("authorization", "message"),
     [

@@ -114,14 +114,21 @@ def test_a_revoked_token_of_nobody_is_called_revoked(
         authenticator.authenticate(token)
 
 
-@pytest.mark.parametrize(
-    "change", [{"disabled": True}, {"token_version": 2}, {"token_version": 0}], ids=str
-)
-def test_a_token_ends_when_its_owner_is_disabled_or_ends_all_sessions(
+@pytest.mark.parametrize("change", [{"disabled": True}, {"token_version": 0}], ids=str)
+def test_a_token_is_invalid_when_its_owner_is_disabled_or_restored(
     authenticator: Authenticator, token: str, users: FakeUserStore, change: dict[str, object]
 ) -> None:
     users.change(a_user().public_id, **change)
     with pytest.raises(TokenInvalidError):
+        authenticator.authenticate(token)
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_token_is_called_revoked_when_its_owner_ended_all_sessions(
+    authenticator: Authenticator, token: str, users: FakeUserStore, *, disabled: bool
+) -> None:
+    users.change(a_user().public_id, token_version=2, disabled=disabled)
+    with pytest.raises(TokenRevokedError):
         authenticator.authenticate(token)
 
 

@@ -5,6 +5,7 @@ import pytest
 from chalicelib.domain.errors import (
     RefreshTokenInvalidError,
     TokenInvalidError,
+    TokenRevokedError,
     UnavailableError,
     WrongPasswordError,
 )
@@ -97,7 +98,7 @@ def test_a_new_password_ends_every_session_but_the_one_it_opens(
     own, caller = log_in()
     changed = credentials.change(caller, RIGHT, NEW, CLIENT)
     for token_set in (other, own):
-        with pytest.raises(TokenInvalidError):
+        with pytest.raises(TokenRevokedError):
             authenticator.authenticate(token_set.access_token)
         with pytest.raises(RefreshTokenInvalidError):
             sessions.refresh(token_set.refresh_token, CLIENT)
