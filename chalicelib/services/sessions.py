@@ -330,12 +330,14 @@ class SessionService:
             case Use.FORGIVEN:
                 return session, self._refresh_tokens.catch_up(token, session.lineage)
             case Use.REUSED:
-                self._sessions.end(session.public_id, session.session_id, self._revoked_until())
+                # Told first: if the store ends the session and its answer is lost, nobody finds
+                # the reuse a second time.
                 security_event(
                     "refresh_token_reused",
                     user=session.public_id,
                     session=session.session_id,
                 )
+                self._sessions.end(session.public_id, session.session_id, self._revoked_until())
         return None, None
 
     def _revoked_until(self) -> int:

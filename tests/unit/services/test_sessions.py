@@ -416,23 +416,31 @@ def test_a_token_that_is_used_after_the_grace_ends_the_session_for_all(
     assert not any(secret in str(line) for secret in (first.refresh_token, second.refresh_token))
 
 
-def test_a_reuse_that_cannot_be_remembered_is_an_outage_and_found_again(
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_reuse_is_told_although_the_answer_to_its_end_is_lost(
     sessions: SessionService,
     session_store: FakeSessionStore,
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    arrives: bool,
 ) -> None:
     first = _log_in(sessions)
     second = sessions.refresh(first.refresh_token, CLIENT)
     clock.step(seconds=10)
+    end = session_store.end
 
-    def fail(*_: object) -> None:
+    def fail(public_id: str, session_id: str, revoked_until: int) -> None:
+        if arrives:
+            end(public_id, session_id, revoked_until)
         raise UnavailableError
 
     with monkeypatch.context() as patch:
         patch.setattr(session_store, "end", fail)
         with pytest.raises(UnavailableError):
             sessions.refresh(first.refresh_token, CLIENT)
+    assert "refresh_token_reused" in caplog.text
     assert _refuses_refresh(sessions, first.refresh_token, second.refresh_token)
 
 
