@@ -60,7 +60,7 @@ openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 lock: .venv/.installed ## Pin every requirement anew, with hashes
 	for name in requirements requirements-dev requirements-cloud; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
 	done
 
