@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
+    from chalicelib.services.password_policy import BreachRegister, PasswordPolicy
     from chalicelib.services.passwords import PasswordHasher
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
@@ -70,6 +71,7 @@ class Container:
             self._users,
             self._sessions,
             self.credentials,
+            self._password_policy,
             self._hasher,
             self._token_sets,
             CursorSigner(self.settings.cursor_secret),
@@ -96,7 +98,7 @@ class Container:
         """Confirming and changing passwords."""
         from chalicelib.services.credentials import CredentialService
 
-        return CredentialService(self._users, self._hasher, self._token_sets)
+        return CredentialService(self._users, self._password_policy, self._hasher, self._token_sets)
 
     @cached_property
     def authenticator(self) -> "Authenticator":
@@ -193,6 +195,22 @@ class Container:
         from chalicelib.store.transactions import Transactions
 
         return Transactions(self._connection)
+
+    @cached_property
+    def _password_policy(self) -> "PasswordPolicy":
+        from chalicelib.breaches.common import COMMON_PASSWORDS, CommonPasswords
+        from chalicelib.services.password_policy import PasswordPolicy
+
+        shortest = self.settings.password_min_length
+        return PasswordPolicy(shortest, CommonPasswords(COMMON_PASSWORDS), self._breaches)
+
+    @cached_property
+    def _breaches(self) -> "BreachRegister | None":
+        if self.settings.breach_check == "off":
+            return None
+        from chalicelib.breaches.ranges import ORIGIN, RangeRegister
+
+        return RangeRegister(ORIGIN)
 
     @cached_property
     def _hasher(self) -> "PasswordHasher":

@@ -22,6 +22,11 @@ _DAY = 86_400
 _YEAR = 365 * _DAY
 _USUAL_BCRYPT_COST = 12
 _MOST_ROTATION_DAYS = 3_650
+# The domain's own, which the authorizer would have to load Unicode's tables for.
+_SHORTEST_MINIMUM = 8
+_LONGEST_MINIMUM = 64
+"""SP 800-63B-4, section 3.1.1.2, would have passwords of that length allowed."""
+_BREACH_CHECKS = re.compile(r"off|range")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#]+")
@@ -47,6 +52,9 @@ class Settings:
     refresh_grace_seconds: int
     sessions_per_user: int
     bcrypt_cost: int
+    password_min_length: int
+    breach_check: str
+    """`range` if new passwords are looked up in Pwned Passwords, `off` if they are not."""
     key_rotation_days: int
     """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
     cursor_secret: str = field(repr=False)
@@ -103,6 +111,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         bcrypt_cost=reader.number(
             "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
         ),
+        password_min_length=reader.number(
+            "PASSWORD_MIN_LENGTH", _SHORTEST_MINIMUM, _LONGEST_MINIMUM, _SHORTEST_MINIMUM
+        ),
+        breach_check=reader.text("BREACH_CHECK", _BREACH_CHECKS, "off or range", "off"),
         key_rotation_days=reader.number("KEY_ROTATION_DAYS", 0, _MOST_ROTATION_DAYS, 0),
         cursor_secret=reader.text(
             "CURSOR_SECRET", _ANY, "a random secret", _DEVELOPMENT_SECRET if local else None

@@ -6,7 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
+from chalicelib.domain.errors import (
+    EmailTakenError,
+    InvalidInputError,
+    UsernameTakenError,
+    UserNotFoundError,
+)
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username
 from chalicelib.domain.passwords import NewPassword
 from infra.commands import RefusedError, open_stage, run_command
@@ -36,12 +41,13 @@ def _make_admin(address: str, stage: str) -> str:
         try:
             promoted = accounts.promote(email)
         except UserNotFoundError:
-            _register(accounts, email, _ask_password(email))
+            password = _ask_password(email, container.settings.password_min_length)
+            _register(accounts, email, password)
             promoted = accounts.promote(email)
     return f"{email} is now an admin." if promoted else f"{email} is an admin already."
 
 
-def _ask_password(email: EmailAddress) -> NewPassword:
+def _ask_password(email: EmailAddress, shortest: int) -> NewPassword:
     """Ask once: it is not shown, and a pipe's first line will do."""
     try:
         if sys.stdin.isatty():
@@ -51,7 +57,7 @@ def _ask_password(email: EmailAddress) -> NewPassword:
     except (EOFError, UnicodeDecodeError) as error:
         raise RefusedError("password: Not text.") from error
     try:
-        return NewPassword.parse(text)
+        return NewPassword.parse(text, shortest)
     except ValueError as error:
         raise RefusedError(f"password: {error}") from error
 
@@ -68,6 +74,8 @@ def _register(accounts: "AccountService", email: EmailAddress, password: NewPass
             continue
         except EmailTakenError:
             return  # somebody has just registered it: there is an account to promote
+        except InvalidInputError as error:
+            raise RefusedError(f"password: {error.errors['password']}") from error
         except ValueError as error:
             raise RefusedError(f"username: {error}") from error
         return

@@ -120,7 +120,11 @@ _DOMAIN_TYPES: Mapping[type, _Json] = {
         "writeOnly": True,
         "minLength": SHORTEST_PASSWORD,
         "maxLength": LONGEST_PASSWORD,
-        "description": "Any characters. The length is that of the NFC form.",
+        "description": (
+            "Any characters. The length is that of the NFC form; a service may ask for more. Not "
+            "one of the most common passwords, and neither the email, the username nor a part of "
+            "them."
+        ),
     },
 }
 

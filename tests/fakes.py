@@ -14,6 +14,7 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.names import fold
+from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
@@ -97,6 +98,28 @@ class FakeTables:
 
     def is_revoked(self, key_id: str) -> bool:
         return revoked_key_row(key_id) in self.revoked
+
+
+class FakePasswordList:
+    """Common passwords in memory."""
+
+    def __init__(self, *passwords: str) -> None:
+        self._folds = set(map(fold, passwords))
+
+    def __contains__(self, password: Password) -> bool:
+        return fold(password.text) in self._folds
+
+
+class FakeBreachRegister(_Breakable):
+    """Breached passwords in memory, each in its exact spelling."""
+
+    def __init__(self, *known: str) -> None:
+        super().__init__()
+        self.known = set(known)
+
+    def knows(self, password: Password) -> bool:
+        self._called()
+        return password.text in self.known
 
 
 class FakeUserStore(_Breakable):

@@ -18,6 +18,8 @@ from chalicelib.domain.users import User
 from tests.fakes import START, public_id
 
 PASSWORD = "a tr0ubad0ur & three ponies"
+COMMON = "password123"
+"""As many people have it."""
 AN_HOUR_PASSED = {
     "version": "0",
     "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",

@@ -6,8 +6,9 @@ that names every field at fault. Reasons never quote what was sent.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec.structs import FieldInfo
@@ -18,7 +19,7 @@ from chalicelib.domain.errors import (
     UnsupportedMediaTypeError,
 )
 from chalicelib.domain.names import EmailAddress, Username
-from chalicelib.domain.passwords import NewPassword, Password
+from chalicelib.domain.passwords import SHORTEST_PASSWORD, NewPassword, Password
 
 LARGEST_BODY = 64 * 1_024
 """In octets."""
@@ -32,6 +33,7 @@ _LONGEST_UNKNOWN_FIELD = 64
 _PARSED = (EmailAddress, NewPassword, Password, Username)
 
 _Input = TypeVar("_Input", bound=msgspec.Struct)
+_Parse: TypeAlias = Callable[[type, Any], Any]
 
 
 def check_size(body: bytes) -> None:
@@ -44,8 +46,13 @@ def check_size(body: bytes) -> None:
         raise BodyTooLargeError
 
 
-def read_body(body: bytes, content_type: str | None, shape: type[_Input]) -> _Input:
-    """Read a JSON object into a struct.
+def read_body(
+    body: bytes,
+    content_type: str | None,
+    shape: type[_Input],
+    shortest_password: int = SHORTEST_PASSWORD,
+) -> _Input:
+    """Read a JSON object into a struct; a new password has so many characters at the least.
 
     Raises:
         BodyTooLargeError: it is larger than any request needs to be.
@@ -61,7 +68,7 @@ def read_body(body: bytes, content_type: str | None, shape: type[_Input]) -> _In
         name[:_LONGEST_UNKNOWN_FIELD]: "Unknown field."
         for name in sorted(unknown)[:_MOST_UNKNOWN_FIELDS]
     }
-    return _validate(fields, shape, errors, strict=True)
+    return _validate(fields, shape, errors, partial(_parse, shortest_password), strict=True)
 
 
 def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> _Input:
@@ -74,11 +81,17 @@ def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> 
     given = {name: values for name, values in parameters.items() if name in known}
     errors = {name: "Give it once." for name, values in given.items() if len(values) > 1}
     fields = {name: values[0] for name, values in given.items()}
-    return _validate(fields, shape, errors, strict=False)
+    parse = partial(_parse, SHORTEST_PASSWORD)  # no query has a password
+    return _validate(fields, shape, errors, parse, strict=False)
 
 
 def _validate(
-    fields: Mapping[str, Any], shape: type[_Input], errors: dict[str, str], *, strict: bool
+    fields: Mapping[str, Any],
+    shape: type[_Input],
+    errors: dict[str, str],
+    parse: _Parse,
+    *,
+    strict: bool,
 ) -> _Input:
     # Each field is converted on its own, because msgspec stops at the first that is wrong.
     values = {}
@@ -89,7 +102,7 @@ def _validate(
                 errors.setdefault(name, "This field is required.")
             continue
         try:
-            values[field.name] = _convert(fields[name], field, strict=strict)
+            values[field.name] = _convert(fields[name], field, parse, strict=strict)
         except msgspec.ValidationError as fault:
             errors.setdefault(name, str(fault).replace("`", ""))
     if not errors:
@@ -100,9 +113,9 @@ def _validate(
     raise InvalidInputError(errors)
 
 
-def _convert(value: Any, field: FieldInfo, *, strict: bool) -> Any:
+def _convert(value: Any, field: FieldInfo, parse: _Parse, *, strict: bool) -> Any:
     try:
-        return msgspec.convert(value, field.type, dec_hook=_parse)
+        return msgspec.convert(value, field.type, dec_hook=parse)
     except msgspec.ValidationError:
         # A query's numbers are text. msgspec would take 5.0 and 5e0 for 5 as well.
         if strict or not _NUMBER.fullmatch(value):
@@ -110,12 +123,14 @@ def _convert(value: Any, field: FieldInfo, *, strict: bool) -> Any:
     return msgspec.convert(int(value), field.type)
 
 
-def _parse(kind: type, value: Any) -> Any:
+def _parse(shortest_password: int, kind: type, value: Any) -> Any:
     """Parse a domain value; msgspec turns a ValueError into its ValidationError."""
     if kind not in _PARSED:
         raise TypeError(f"no parser for {kind.__name__}")
     if not isinstance(value, str):
         raise ValueError("Expected str")  # noqa: TRY004 - as msgspec says it, and catches it
+    if kind is NewPassword:
+        return NewPassword.parse(value, shortest_password)
     return kind.parse(value)
 
 

@@ -167,7 +167,8 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
             given = request.raw_body
             if not given and not operation.body_required:
                 given, content_type = b"{}", _JSON
-            inputs["body"] = read_body(given, content_type, operation.body)
+            shortest = container().settings.password_min_length
+            inputs["body"] = read_body(given, content_type, operation.body, shortest)
         else:
             check_size(request.raw_body)
         if operation.query is not None:

@@ -4,6 +4,7 @@ import unicodedata
 from typing import Self
 
 SHORTEST_PASSWORD = 8
+"""Whatever a stage says: the least that NIST SP 800-63B-4, section 3.1.1.2, lets any have."""
 LONGEST_PASSWORD = 128
 _LONGEST_DECOMPOSED = 4 * LONGEST_PASSWORD
 """No character in NFC has more than four canonical parts, so nothing longer can be a password."""
@@ -30,18 +31,26 @@ class Password:
 
 
 class NewPassword(Password):
-    """A password as somebody chooses it: 8 to 128 characters, of any kind."""
+    """A password as somebody chooses it: of any kind, and of a length."""
 
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, shortest: int = SHORTEST_PASSWORD) -> Self:
         """Read a chosen password.
 
         Raises:
             ValueError: it is too short or too long. It is never cut.
         """
         password = cls(text)
-        if not SHORTEST_PASSWORD <= len(password.text) <= LONGEST_PASSWORD:
-            raise ValueError(f"Must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+        password.require_length(shortest)
         return password
+
+    def require_length(self, shortest: int) -> None:
+        """See that it has so many characters, and not too many: code points of the NFC form.
+
+        Raises:
+            ValueError: it has not; the reason is for a person.
+        """
+        if not shortest <= len(self.text) <= LONGEST_PASSWORD:
+            raise ValueError(f"Must have {shortest} to {LONGEST_PASSWORD} characters.")

@@ -21,6 +21,7 @@ from chalicelib.domain.times import Clock
 from chalicelib.domain.users import Page, Removal, User, is_public_id
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
 
@@ -119,6 +120,7 @@ class AccountService:
         users: UserStore,
         sessions: UserSessionStore,
         credentials: CredentialService,
+        policy: PasswordPolicy,
         hasher: PasswordHasher,
         token_sets: TokenSetService,
         cursors: CursorSigner,
@@ -129,6 +131,7 @@ class AccountService:
         self._users = users
         self._sessions = sessions
         self._credentials = credentials
+        self._policy = policy
         self._hasher = hasher
         self._token_sets = token_sets
         self._cursors = cursors
@@ -145,9 +148,11 @@ class AccountService:
         there would be no token set to answer with.
 
         Raises:
+            InvalidInputError: the password may not be chosen.
             EmailTakenError, UsernameTakenError: the name belongs to another account.
             UnavailableError: the store or the keys cannot answer now; there is no account.
         """
+        self._policy.check(password, "password", email=email, username=username)
         key = self._token_sets.signing_key()
         user = self._new_user(email, username)
         session, token = self._token_sets.draft(user, client)
@@ -160,9 +165,11 @@ class AccountService:
         """Open an account on the operator's behalf: nobody is logged in by it.
 
         Raises:
+            InvalidInputError: the password may not be chosen.
             EmailTakenError, UsernameTakenError: the name belongs to another account.
             UnavailableError: the store cannot answer now; there is no account.
         """
+        self._policy.check(password, "password", email=email, username=username)
         user = self._new_user(email, username)
         self._users.add(user, self._hasher.hash(password), None)
         return user

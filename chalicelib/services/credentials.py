@@ -9,6 +9,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Session, TokenSet, slot_of
 from chalicelib.domain.tokens import SigningKey
 from chalicelib.domain.users import Credentials, LoginFacts
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
 
@@ -39,9 +40,14 @@ class CredentialService:
     """What is done with the password that an account has."""
 
     def __init__(
-        self, passwords: PasswordStore, hasher: PasswordHasher, token_sets: TokenSetService
+        self,
+        passwords: PasswordStore,
+        policy: PasswordPolicy,
+        hasher: PasswordHasher,
+        token_sets: TokenSetService,
     ) -> None:
         self._passwords = passwords
+        self._policy = policy
         self._hasher = hasher
         self._token_sets = token_sets
 
@@ -61,10 +67,13 @@ class CredentialService:
         """Change the caller's password: every session ends, but for a new one of the caller's.
 
         Raises:
+            InvalidInputError: the new one may not be chosen.
             WrongPasswordError: the current one is another.
             TokenInvalidError: the caller's sessions have ended since the request began.
             UnavailableError: the store or the keys cannot answer now; nothing has changed.
         """
+        names = caller.user
+        self._policy.check(new, "new_password", email=names.email, username=names.username)
         for _ in range(_ATTEMPTS):
             before, key = self._confirmed(caller, current)
             user = replace(before.user, token_version=before.user.token_version + 1)

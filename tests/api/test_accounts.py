@@ -103,7 +103,7 @@ def test_many_unknown_fields_are_not_all_repeated(client: Client) -> None:
     assert len(answer.text) < 4_000
 
 
-@pytest.mark.parametrize("password", ["12345678", "x" * 128, " " * 8, "\0" * 8, "🦊" * 8])
+@pytest.mark.parametrize("password", ["83105274", "x" * 128, " " * 8, "\0" * 8, "🦊" * 8])
 def test_any_password_of_the_right_length_logs_in(client: Client, password: str) -> None:
     client.register(password=password)
     login = {"email": "user-1@example.com", "password": password}

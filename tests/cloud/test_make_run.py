@@ -319,6 +319,14 @@ def test_an_admin_is_made_without_make_run_and_is_there_with_it(tmp_path: Path) 
         ("$(touch x)`touch y`\"'@example.com", "", "EMAIL: Not a valid email address."),
         ("ada@example.com", "short", "password: Must have 8 to 128 characters."),
         ("ada@example.com", "", "password: Must have 8 to 128 characters."),
+        (
+            "ada@example.com",
+            "password123",
+            (
+                "password: This is one of the most common passwords."
+                " Take several unrelated words instead."
+            ),
+        ),
     ],
 )
 def test_an_admin_that_cannot_be_is_one_line(

@@ -46,6 +46,8 @@ def test_a_name_is_taken_in_every_spelling(
     [
         ({}, {"email", "username", "password"}),
         ({"email": "a@example.com", "username": "a", "password": "short"}, {"password"}),
+        ({"email": "a@example.com", "username": "a", "password": "password123"}, {"password"}),
+        ({"email": "somebody@example.com", "username": "a", "password": "Somebody"}, {"password"}),
         ({"email": "nobody", "username": "a", "password": PASSWORD}, {"email"}),
         (
             {"email": "a@example.com", "username": "a", "password": PASSWORD, "admin": True},

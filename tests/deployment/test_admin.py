@@ -48,6 +48,30 @@ def test_an_admin_of_the_stage_stays_one(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("short", "Must have 8 to 128 characters."),
+        (
+            "password123",
+            "This is one of the most common passwords. Take several unrelated words instead.",
+        ),
+        ("ADA@example.com", "Must not be your email address, or a part of it."),
+    ],
+)
+def test_an_admins_password_is_chosen_like_any_other(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
+    reason: str,
+) -> None:
+    make_tables("staging")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+    assert admin.main([ADA, "staging"]) == 1
+    assert capsys.readouterr().err == f"accounts: password: {reason}\n"
+    assert is_admin("staging") == []
+
+
+@pytest.mark.parametrize(
     ("stage", "reason"),
     [
         ("prod", "stage prod has no tables in eu-central-1: make deploy STAGE=prod"),

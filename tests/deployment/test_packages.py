@@ -1,11 +1,13 @@
 import base64
 import hashlib
 import platform
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from chalicelib.breaches.common import COMMON_PASSWORDS
 from infra.deployment.errors import DeploymentError
 from infra.deployment.packages import build_package
 
@@ -97,6 +99,14 @@ def test_the_package_holds_what_starts_and_nothing_that_lies_beside_it(checkout:
         assert {(entry.external_attr >> 16, entry.date_time[0]) for entry in package.filelist} == {
             (0o100644, 1980)
         }
+
+
+def test_the_most_common_passwords_are_in_the_package(checkout: Checkout) -> None:
+    shutil.copytree(COMMON_PASSWORDS.parent, checkout.path / "chalicelib" / "breaches")
+    with checkout.build() as package:
+        shipped = f"chalicelib/breaches/{COMMON_PASSWORDS.name}"
+        assert package.read(shipped) == COMMON_PASSWORDS.read_bytes()
+        assert "chalicelib/breaches/NOTICE" in package.namelist()
 
 
 def test_services_that_are_not_called_are_left_out(checkout: Checkout) -> None:

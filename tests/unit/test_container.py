@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from chalicelib import container as composition
@@ -29,3 +33,42 @@ def test_a_process_can_be_wired_anew() -> None:
     replacement = Container(load({"ACCOUNTS_STAGE": "test"}))
     use(replacement)
     assert container() is replacement
+
+
+# Run by an interpreter of its own, since others have imported all of it here.
+_WIRE = """
+import sys
+
+from chalicelib.container import Container
+from chalicelib.settings import load
+
+breach_check, service = sys.argv[1:]
+settings = load({"ACCOUNTS_STAGE": "test", "ACCOUNTS_BREACH_CHECK": breach_check})
+getattr(Container(settings), service)
+print(*sorted(name for name in sys.modules if "breaches" in name or "password_policy" in name))
+"""
+
+
+@pytest.mark.parametrize("service", ["sessions", "authenticator"])
+def test_whoever_chooses_no_password_loads_nothing_to_judge_one(service: str) -> None:
+    assert _loaded("range", service) == []
+
+
+@pytest.mark.parametrize("service", ["accounts", "credentials"])
+def test_a_register_is_loaded_only_if_a_stage_asks_for_one(service: str) -> None:
+    policy = ["chalicelib.services.password_policy"]
+    listed = ["chalicelib.breaches", "chalicelib.breaches.common"]
+    assert _loaded("off", service) == listed + policy
+    assert _loaded("range", service) == [*listed, "chalicelib.breaches.ranges", *policy]
+
+
+def _loaded(breach_check: str, service: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _WIRE, breach_check, service],
+        env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.split()

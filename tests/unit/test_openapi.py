@@ -179,6 +179,15 @@ def test_the_schema_of_a_login_is_what_the_api_does(names: dict[str, str], *, go
     assert (accepts(schema, body), parses(LoginBody, body)) == (good, good)
 
 
+def test_a_new_password_has_the_bounds_that_hold_on_every_stage() -> None:
+    registration = DOCUMENT["components"]["schemas"]["RegisterBody"]["properties"]["password"]
+    change = DOCUMENT["components"]["schemas"]["ChangePasswordBody"]["properties"]["new_password"]
+    for schema in (registration, change):
+        assert (schema["minLength"], schema["maxLength"]) == (8, 128)
+        assert "NFC" in schema["description"]
+        assert "most common" in schema["description"]
+
+
 def test_what_is_always_answered_is_required_and_what_is_not_is_not() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert {"status", "message", "Authorization", "token_type", "expires_in"} <= set(

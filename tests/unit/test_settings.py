@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
+from chalicelib.domain.passwords import SHORTEST_PASSWORD
 from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS
 from chalicelib.settings import Settings, SettingsError, load
 
@@ -33,6 +34,8 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         refresh_grace_seconds=10,
         sessions_per_user=100,
         bcrypt_cost=12,
+        password_min_length=8,
+        breach_check="off",
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
         cors_origins=("*",),
@@ -51,6 +54,8 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         refresh_grace_seconds=10,
         sessions_per_user=100,
         bcrypt_cost=12,
+        password_min_length=8,
+        breach_check="off",
         key_rotation_days=0,
         cursor_secret=SECRET,
         cors_origins=(),
@@ -69,6 +74,8 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_REFRESH_GRACE_SECONDS": "30",
             "ACCOUNTS_SESSIONS_PER_USER": "5",
             "ACCOUNTS_BCRYPT_COST": "13",
+            "ACCOUNTS_PASSWORD_MIN_LENGTH": "15",
+            "ACCOUNTS_BREACH_CHECK": "range",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
         }
@@ -77,6 +84,7 @@ def test_everything_can_be_set() -> None:
     assert (loaded.access_token_seconds, loaded.bcrypt_cost) == (60, 13)
     assert (loaded.session_idle_seconds, loaded.session_absolute_seconds) == (3_600, 7_200)
     assert (loaded.refresh_grace_seconds, loaded.sessions_per_user) == (30, 5)
+    assert (loaded.password_min_length, loaded.breach_check) == (15, "range")
     assert loaded.key_rotation_days == 90
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
@@ -145,6 +153,12 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("BCRYPT_COST", "4"),
         ("BCRYPT_COST", "17"),
         ("BCRYPT_COST", "x"),
+        ("PASSWORD_MIN_LENGTH", "7"),
+        ("PASSWORD_MIN_LENGTH", "65"),
+        ("PASSWORD_MIN_LENGTH", "x"),
+        ("BREACH_CHECK", "on"),
+        ("BREACH_CHECK", "Range"),
+        ("BREACH_CHECK", "off\n"),
         ("KEY_ROTATION_DAYS", "-1"),
         ("KEY_ROTATION_DAYS", "3651"),
         ("KEY_ROTATION_DAYS", "90d"),
@@ -170,9 +184,19 @@ def test_only_tests_hash_cheaply(stage: str, least: int) -> None:
     assert _faults(environment | {"ACCOUNTS_BCRYPT_COST": str(least - 1)})
 
 
+@pytest.mark.parametrize("length", [SHORTEST_PASSWORD, 15, 64])
+def test_a_stage_may_ask_for_longer_passwords(length: int) -> None:
+    loaded = load(PROD | {"ACCOUNTS_PASSWORD_MIN_LENGTH": str(length)})
+    assert loaded.password_min_length == length
+
+
 @pytest.mark.parametrize("days", ["0", "1", "3650"])
 def test_keys_are_rotated_after_days_or_never(days: str) -> None:
     assert load(PROD | {"ACCOUNTS_KEY_ROTATION_DAYS": days}).key_rotation_days == int(days)
+
+
+def test_the_usual_minimum_of_a_password_is_the_domains() -> None:
+    assert load(PROD).password_min_length == SHORTEST_PASSWORD
 
 
 def test_the_longest_life_of_a_token_is_the_one_that_rotation_reckons_with() -> None:

@@ -32,6 +32,14 @@ def test_a_new_password_too_short_or_too_long_is_refused(text: str) -> None:
         NewPassword.parse(text)
 
 
+@pytest.mark.parametrize("text", ["a" * 14, "e\u0301" * 14])
+def test_a_new_password_may_have_to_be_longer(text: str) -> None:
+    assert NewPassword.parse(text).text
+    with pytest.raises(ValueError, match=r"^Must have 15 to 128 characters\.$"):
+        NewPassword.parse(text, 15)
+    assert NewPassword.parse(text + "x", 15).text
+
+
 @pytest.mark.parametrize("text", ["", "a", "a" * 5_000])
 def test_a_password_at_a_login_may_be_anything(text: str) -> None:
     assert Password.parse(text).text == text

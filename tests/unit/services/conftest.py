@@ -9,6 +9,7 @@ from chalicelib.domain.users import User
 from chalicelib.keys.parameters import Parameter
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.token_sets import SessionLimits, TokenSetService
 from chalicelib.services.tokens import TokenIssuer, TokenVerifier
@@ -16,6 +17,7 @@ from tests.fakes import (
     FakeClock,
     FakeIds,
     FakeKeySource,
+    FakePasswordList,
     FakeRandom,
     FakeRevocationStore,
     FakeSessionStore,
@@ -23,7 +25,7 @@ from tests.fakes import (
     FakeTables,
     FakeUserStore,
 )
-from tests.samples import a_session
+from tests.samples import COMMON, a_session
 
 Issue: TypeAlias = Callable[[User], AccessToken]
 
@@ -34,6 +36,12 @@ AUDIENCE = "accounts"
 @pytest.fixture
 def tables() -> FakeTables:
     return FakeTables()
+
+
+@pytest.fixture
+def policy() -> PasswordPolicy:
+    """Knows one common password."""
+    return PasswordPolicy(8, FakePasswordList(COMMON))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
 from chalicelib.services.keyring import KeyRing
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
 from tests.fakes import (
@@ -34,7 +35,7 @@ from tests.fakes import (
     FakeUserStore,
     public_id,
 )
-from tests.samples import CLIENT, PASSWORD, a_caller, a_user, add, header_of
+from tests.samples import CLIENT, COMMON, PASSWORD, a_caller, a_user, add, header_of
 
 ADMIN = a_caller(admin=True)
 SOMEBODY = a_caller()
@@ -49,6 +50,7 @@ def hasher() -> PasswordHasher:
 def accounts(
     users: FakeUserStore,
     session_store: FakeSessionStore,
+    policy: PasswordPolicy,
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     clock: FakeClock,
@@ -56,7 +58,8 @@ def accounts(
     return AccountService(
         users,
         session_store,
-        CredentialService(users, hasher, token_sets),
+        CredentialService(users, policy, hasher, token_sets),
+        policy,
         hasher,
         token_sets,
         CursorSigner("secret"),
@@ -134,6 +137,21 @@ def test_the_operator_opens_an_account_that_nobody_is_logged_in_to(
     assert not tables.sessions
     with pytest.raises(EmailTakenError):
         accounts.enrol(*names, NewPassword.parse(PASSWORD))
+
+
+@pytest.mark.parametrize("password", [COMMON, "Zoe@Example.com", "SHORT"])
+def test_nobody_opens_an_account_with_a_password_that_may_not_be_chosen(
+    accounts: AccountService, users: FakeUserStore, password: str
+) -> None:
+    names = EmailAddress.parse("zoe@example.com"), Username.parse("Zoë")
+    for open_account in (
+        lambda: accounts.register(*names, NewPassword(password), CLIENT),
+        lambda: accounts.enrol(*names, NewPassword(password)),
+    ):
+        with pytest.raises(InvalidInputError) as refusal:
+            open_account()
+        assert refusal.value.errors.keys() == {"password"}
+    assert users.calls == 0
 
 
 def test_register_keeps_a_hash_and_not_the_password(

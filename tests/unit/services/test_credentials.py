@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.domain.errors import (
+    InvalidInputError,
     RefreshTokenInvalidError,
     TokenInvalidError,
     TokenRevokedError,
@@ -17,6 +18,7 @@ from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.keyring import KeyRing
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.sessions import SessionService
@@ -29,7 +31,7 @@ from tests.fakes import (
     FakeTables,
     FakeUserStore,
 )
-from tests.samples import CLIENT, PASSWORD, a_caller, a_user, add, header_of
+from tests.samples import CLIENT, COMMON, PASSWORD, a_caller, a_user, add, header_of
 
 RIGHT = Password(PASSWORD)
 NEW = NewPassword("another horse altogether")
@@ -42,11 +44,14 @@ def hasher() -> PasswordHasher:
 
 @pytest.fixture
 def credentials(
-    users: FakeUserStore, hasher: PasswordHasher, token_sets: TokenSetService
+    users: FakeUserStore,
+    policy: PasswordPolicy,
+    hasher: PasswordHasher,
+    token_sets: TokenSetService,
 ) -> CredentialService:
     add(users, a_user(), hasher.hash(RIGHT))
     users.tables.sessions.clear()
-    return CredentialService(users, hasher, token_sets)
+    return CredentialService(users, policy, hasher, token_sets)
 
 
 @pytest.fixture
@@ -146,6 +151,28 @@ def test_a_wrong_password_changes_nothing(
             act()
     assert users.rows == before
     credentials.confirm(caller, RIGHT)
+
+
+@pytest.mark.parametrize("new", [COMMON, "USER-1@example.com", "SHORT"])
+def test_a_new_password_that_may_not_be_chosen_changes_nothing(
+    credentials: CredentialService, log_in: LogIn, users: FakeUserStore, new: str
+) -> None:
+    _, caller = log_in()
+    before = dict(users.rows)
+    with pytest.raises(InvalidInputError) as refusal:
+        credentials.change(caller, RIGHT, NewPassword(new), CLIENT)
+    assert refusal.value.errors.keys() == {"new_password"}
+    assert users.rows == before
+
+
+def test_a_password_that_could_no_longer_be_chosen_is_still_confirmed_and_changed(
+    credentials: CredentialService, users: FakeUserStore, hasher: PasswordHasher
+) -> None:
+    caller, old = a_caller(), Password(COMMON)
+    users.rows[caller.user.public_id] = Credentials(caller.user, hasher.hash(old))
+    credentials.confirm(caller, old)
+    credentials.change(caller, old, NEW, CLIENT)
+    assert hasher.matches(NEW, users.rows[caller.user.public_id].password_hash)
 
 
 def test_a_caller_whose_sessions_have_ended_meanwhile_is_refused(

@@ -1,0 +1,1 @@
+"""Passwords that are known to others: the most common ones, and those of breaches."""
