@@ -13,7 +13,7 @@ from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import SESSIONS, STAGE, USERS, Cloud
 from tests.fakes import public_id
-from tests.samples import a_user, add
+from tests.samples import ORIGIN, ROWS, a_user, add
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 PROGRAMS = [
@@ -39,7 +39,7 @@ def _of_this_stage(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def users(cloud: Cloud, connection: Connection) -> DynamoUserStore:
     del cloud
-    return DynamoUserStore(connection, Transactions(connection))
+    return DynamoUserStore(connection, Transactions(connection), ROWS)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUse
     restored.clear()
     run("transact_write_items")
     assert users.get(public_id(1)) == a_user(1)
-    found = users.login_by_email("user-1@example.com", "a-key").credentials
+    found = users.login_by_email("user-1@example.com", "a-key", ORIGIN).credentials
     assert found is not None
     assert found.password_hash == "the old hash"
     assert users.find_by_username("user 1") == a_user(1)

@@ -32,6 +32,9 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         session_absolute_seconds=365 * 86_400,
         refresh_grace_seconds=10,
         sessions_per_user=100,
+        attempts_per_account=20,
+        attempts_window_seconds=600,
+        failures_per_address=300,
         bcrypt_cost=12,
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
@@ -50,6 +53,9 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         session_absolute_seconds=365 * 86_400,
         refresh_grace_seconds=10,
         sessions_per_user=100,
+        attempts_per_account=20,
+        attempts_window_seconds=600,
+        failures_per_address=300,
         bcrypt_cost=12,
         key_rotation_days=0,
         cursor_secret=SECRET,
@@ -68,6 +74,9 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_SESSION_ABSOLUTE_SECONDS": "7200",
             "ACCOUNTS_REFRESH_GRACE_SECONDS": "30",
             "ACCOUNTS_SESSIONS_PER_USER": "5",
+            "ACCOUNTS_ATTEMPTS_PER_ACCOUNT": "5",
+            "ACCOUNTS_ATTEMPTS_WINDOW_SECONDS": "900",
+            "ACCOUNTS_FAILURES_PER_ADDRESS": "1000",
             "ACCOUNTS_BCRYPT_COST": "13",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
@@ -77,6 +86,8 @@ def test_everything_can_be_set() -> None:
     assert (loaded.access_token_seconds, loaded.bcrypt_cost) == (60, 13)
     assert (loaded.session_idle_seconds, loaded.session_absolute_seconds) == (3_600, 7_200)
     assert (loaded.refresh_grace_seconds, loaded.sessions_per_user) == (30, 5)
+    assert (loaded.attempts_per_account, loaded.attempts_window_seconds) == (5, 900)
+    assert loaded.failures_per_address == 1_000
     assert loaded.key_rotation_days == 90
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
@@ -86,6 +97,7 @@ def test_the_names_of_a_stage_carry_it() -> None:
     assert loaded.users_table == "accounts-prod-users"
     assert loaded.revoked_tokens_table == "accounts-prod-revoked-tokens"
     assert loaded.sessions_table == "accounts-prod-sessions"
+    assert loaded.attempts_table == "accounts-prod-attempts"
     assert loaded.keys_path == "/accounts/prod"
 
 
@@ -126,6 +138,12 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("CURSOR_SECRET", ""),
         ("CURSOR_SECRET", "development-only-cursor-secret"),
         ("CURSOR_SECRET", "x" * 31),
+        ("ATTEMPTS_PER_ACCOUNT", "0"),
+        ("ATTEMPTS_PER_ACCOUNT", "1001"),
+        ("ATTEMPTS_WINDOW_SECONDS", "0"),
+        ("ATTEMPTS_WINDOW_SECONDS", "86401"),
+        ("FAILURES_PER_ADDRESS", "199"),
+        ("FAILURES_PER_ADDRESS", "100001"),
         ("ACCESS_TOKEN_SECONDS", "0"),
         ("ACCESS_TOKEN_SECONDS", "86401"),
         ("ACCESS_TOKEN_SECONDS", "-1"),

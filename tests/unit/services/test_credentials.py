@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.attempts import Count
 from chalicelib.domain.errors import (
     RefreshTokenInvalidError,
     TokenInvalidError,
@@ -13,6 +14,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Session, TokenSet
 from chalicelib.domain.users import Credentials
 from chalicelib.keys.parameters import new_signing_key
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.keyring import KeyRing
@@ -28,7 +30,7 @@ from tests.fakes import (
     FakeTables,
     FakeUserStore,
 )
-from tests.samples import CLIENT, PASSWORD, a_caller, a_user, add, header_of
+from tests.samples import ADMISSION, CLIENT, PASSWORD, a_caller, a_user, add, header_of
 
 RIGHT = Password(PASSWORD)
 NEW = NewPassword("another horse altogether")
@@ -41,11 +43,14 @@ def hasher() -> PasswordHasher:
 
 @pytest.fixture
 def credentials(
-    users: FakeUserStore, hasher: PasswordHasher, token_sets: TokenSetService
+    users: FakeUserStore,
+    hasher: PasswordHasher,
+    token_sets: TokenSetService,
+    attempts: AttemptService,
 ) -> CredentialService:
     add(users, a_user(), hasher.hash(RIGHT))
     users.tables.sessions.clear()
-    return CredentialService(users, hasher, token_sets)
+    return CredentialService(users, hasher, token_sets, attempts)
 
 
 @pytest.fixture
@@ -55,9 +60,12 @@ def sessions(
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
+    attempts: AttemptService,
     clock: FakeClock,
 ) -> SessionService:
-    return SessionService(users, session_store, hasher, token_sets, refresh_tokens, clock=clock)
+    return SessionService(
+        users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+    )
 
 
 LogIn = Callable[[], tuple[TokenSet, Principal]]
@@ -115,7 +123,7 @@ def test_the_session_that_a_new_password_opens_is_not_in_the_way_of_a_slower_log
     (slower,) = session_store.rows.values()
     assert slower.session_id == changed.session_id
     # A login that read the user before the change may try the same slot only now.
-    assert not session_store.open(_of_version(slower, 1), None, 0)
+    assert not session_store.open(_of_version(slower, 1), None, 0, ADMISSION)
     assert session_store.rows[slower.public_id, slower.slot] == slower
 
 
@@ -139,12 +147,12 @@ def test_a_wrong_password_changes_nothing(
     before = dict(users.rows)
     for act in (
         lambda: credentials.change(caller, Password("wrong"), NEW, CLIENT),
-        lambda: credentials.confirm(caller, Password("wrong")),
+        lambda: credentials.confirm(caller, Password("wrong"), CLIENT),
     ):
         with pytest.raises(WrongPasswordError):
             act()
     assert users.rows == before
-    credentials.confirm(caller, RIGHT)
+    credentials.confirm(caller, RIGHT, CLIENT)
 
 
 def test_a_caller_whose_sessions_have_ended_meanwhile_is_refused(
@@ -156,7 +164,7 @@ def test_a_caller_whose_sessions_have_ended_meanwhile_is_refused(
         credentials.change(caller, RIGHT, NEW, CLIENT)
     users.rows.clear()
     with pytest.raises(TokenInvalidError):
-        credentials.confirm(caller, RIGHT)
+        credentials.confirm(caller, RIGHT, CLIENT)
 
 
 class _Rival:
@@ -168,11 +176,13 @@ class _Rival:
         self._times = times
         users.change_password = self.change  # type: ignore[method-assign] # for this store alone
 
-    def change(self, before: Credentials, new_hash: str, session: Session) -> bool:
+    def change(
+        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+    ) -> bool:
         if self._times:
             self._times -= 1
             self._act()
-        return self._change(before, new_hash, session)
+        return self._change(before, new_hash, session, given_back)
 
 
 def test_a_login_that_hashes_the_password_anew_does_not_hinder_a_change(
