@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
     from chalicelib.services.accounts import AccountService
+    from chalicelib.services.attempts import AttemptService
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
     from chalicelib.services.key_revocation import KeyRevocation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
     from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
@@ -90,6 +92,7 @@ class Container:
             self._hasher,
             self._token_sets,
             self._refresh_tokens,
+            self._attempts,
             clock=self._clock,
         )
 
@@ -98,7 +101,9 @@ class Container:
         """Confirming and changing passwords."""
         from chalicelib.services.credentials import CredentialService
 
-        return CredentialService(self._users, self._password_policy, self._hasher, self._token_sets)
+        return CredentialService(
+            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+        )
 
     @cached_property
     def authenticator(self) -> "Authenticator":
@@ -179,16 +184,36 @@ class Container:
         return RefreshTokens(grace, self._random_octets)
 
     @cached_property
+    def _attempts(self) -> "AttemptService":
+        from chalicelib.services.attempts import AttemptLimits, AttemptService
+        from chalicelib.store.attempts import DynamoAttemptStore
+
+        settings = self.settings
+        limits = AttemptLimits(
+            per_account=settings.attempts_per_account,
+            window=timedelta(seconds=settings.attempts_window_seconds),
+            per_address=settings.failures_per_address,
+        )
+        store = DynamoAttemptStore(self._transactions, self._attempt_rows)
+        return AttemptService(store, limits, self._clock)
+
+    @cached_property
+    def _attempt_rows(self) -> "AttemptRows":
+        from chalicelib.store.attempt_rows import AttemptRows
+
+        return AttemptRows(self.settings.cursor_secret)
+
+    @cached_property
     def _users(self) -> "DynamoUserStore":
         from chalicelib.store.users import DynamoUserStore
 
-        return DynamoUserStore(self._connection, self._transactions)
+        return DynamoUserStore(self._connection, self._transactions, self._attempt_rows)
 
     @cached_property
     def _sessions(self) -> "DynamoSessionStore":
         from chalicelib.store.sessions import DynamoSessionStore
 
-        return DynamoSessionStore(self._connection, self._transactions)
+        return DynamoSessionStore(self._connection, self._transactions, self._attempt_rows)
 
     @cached_property
     def _transactions(self) -> "Transactions":
@@ -221,6 +246,7 @@ class Container:
     @cached_property
     def _connection(self) -> "Connection":
         from chalicelib.store.items import (
+            AttemptItem,
             MarkerItem,
             RevokedTokenItem,
             SessionItem,
@@ -235,6 +261,7 @@ class Container:
                 MarkerItem: settings.users_table,
                 RevokedTokenItem: settings.revoked_tokens_table,
                 SessionItem: settings.sessions_table,
+                AttemptItem: settings.attempts_table,
             }
         )
 

@@ -21,6 +21,10 @@ _MINUTE = 60
 _DAY = 86_400
 _YEAR = 365 * _DAY
 _USUAL_BCRYPT_COST = 12
+_MOST_ATTEMPTS = 1_000
+# Behind one address there may be a whole university.
+_FEWEST_FAILURES = 200
+_MOST_FAILURES = 100_000
 _MOST_ROTATION_DAYS = 3_650
 # The domain's own, which the authorizer would have to load Unicode's tables for.
 _SHORTEST_MINIMUM = 8
@@ -51,6 +55,9 @@ class Settings:
     session_absolute_seconds: int
     refresh_grace_seconds: int
     sessions_per_user: int
+    attempts_per_account: int
+    attempts_window_seconds: int
+    failures_per_address: int
     bcrypt_cost: int
     password_min_length: int
     breach_check: str
@@ -74,6 +81,11 @@ class Settings:
     def sessions_table(self) -> str:
         """Named by infra/data.yaml."""
         return f"accounts-{self.stage}-sessions"
+
+    @property
+    def attempts_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-attempts"
 
     @property
     def keys_path(self) -> str:
@@ -108,6 +120,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         session_absolute_seconds=reader.number("SESSION_ABSOLUTE_SECONDS", 1, 10 * _YEAR, _YEAR),
         refresh_grace_seconds=reader.number("REFRESH_GRACE_SECONDS", 1, 5 * _MINUTE, 10),
         sessions_per_user=reader.number("SESSIONS_PER_USER", 1, MOST_SESSIONS, 100),
+        attempts_per_account=reader.number("ATTEMPTS_PER_ACCOUNT", 1, _MOST_ATTEMPTS, 20),
+        attempts_window_seconds=reader.number("ATTEMPTS_WINDOW_SECONDS", 1, _DAY, 10 * _MINUTE),
+        failures_per_address=reader.number(
+            "FAILURES_PER_ADDRESS", _FEWEST_FAILURES, _MOST_FAILURES, 300
+        ),
         bcrypt_cost=reader.number(
             "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
         ),

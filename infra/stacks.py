@@ -26,6 +26,7 @@ TABLES = {
     "UsersTable": "users",
     "RevokedTokensTable": "revoked-tokens",
     "SessionsTable": "sessions",
+    "AttemptsTable": "attempts",
 }
 """The template's tables, and what each is called after `accounts-<stage>-`."""
 

@@ -25,6 +25,7 @@ STAGE = "test"
 USERS = f"accounts-{STAGE}-users"
 REVOKED_TOKENS = f"accounts-{STAGE}-revoked-tokens"
 SESSIONS = f"accounts-{STAGE}-sessions"
+ATTEMPTS = f"accounts-{STAGE}-attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Cloud:
     def clear(self) -> None:
         """Empty the tables, behind moto's back: through the front door it takes 30 ms a test."""
         tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][self.dynamodb.meta.region_name].tables
-        for name in (USERS, REVOKED_TOKENS, SESSIONS):
+        for name in (USERS, REVOKED_TOKENS, SESSIONS, ATTEMPTS):
             tables[name].items.clear()
 
     def copy(self, row: dict[str, Any], **values: Any) -> None:

@@ -3,10 +3,11 @@
 The stores and the key source pass the same tests as the real ones: tests/store.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -19,7 +20,7 @@ from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
-from chalicelib.domain.users import Credentials, LoginFacts, Page, Removal, User
+from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
 
@@ -92,6 +93,20 @@ class FakeTables:
     sessions: dict[tuple[str, int], Session] = field(default_factory=dict)
     revoked: dict[str, int] = field(default_factory=dict)
     """Until when, in seconds since the epoch, by session or by `key#<key id>`."""
+    counts: dict[tuple[tuple[str, ...], int], int] = field(default_factory=dict)
+    """How many attempts, by what is counted and when the window began."""
+    addresses: dict[tuple[str, str], KnownAddress] = field(default_factory=dict)
+
+    def counted(self, count: Count) -> int:
+        return self.counts.get((count.of, count.starts_at), 0)
+
+    def add_to(self, count: Count, number: int) -> int:
+        self.counts[count.of, count.starts_at] = self.counted(count) + number
+        return self.counted(count)
+
+    def remember(self, session: Session) -> None:
+        address = KnownAddress.of(session)
+        self.addresses[address.public_id, address.network] = address
 
     def revoke_key(self, key_id: str) -> None:
         self.revoked[revoked_key_row(key_id)] = FOR_GOOD
@@ -144,6 +159,7 @@ class FakeUserStore(_Breakable):
                 return False
             session = opening.session
             self.tables.sessions[session.public_id, session.slot] = session
+            self.tables.remember(session)
         self.rows[user.public_id] = Credentials(user, password_hash)
         return True
 
@@ -163,28 +179,29 @@ class FakeUserStore(_Breakable):
         return row.user if row else None
 
     def find_by_email(self, key: str) -> User | None:
-        found = self.login_by_email(key, "a-key").credentials
-        return found.user if found else None
+        self._called()
+        row = self._of(_email_key, key)
+        return row.user if row else None
 
     def find_by_username(self, key: str) -> User | None:
-        found = self.login_by_username(key, "a-key").credentials
-        return found.user if found else None
-
-    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
         self._called()
-        rows = self.rows.values()
-        found = next((row for row in rows if fold(row.user.email) == key), None)
-        return LoginFacts(found, self.tables.is_revoked(signing_key_id))
+        row = self._of(_username_key, key)
+        return row.user if row else None
 
-    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
-        self._called()
-        rows = self.rows.values()
-        found = next((row for row in rows if fold(row.user.username) == key), None)
-        return LoginFacts(found, self.tables.is_revoked(signing_key_id))
+    def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        return self._login(self._of(_email_key, key), signing_key_id, origin)
 
-    def login_by_id(self, public_id: str, signing_key_id: str) -> LoginFacts:
+    def login_by_username(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        return self._login(self._of(_username_key, key), signing_key_id, origin)
+
+    def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         self._called()
-        return LoginFacts(self.rows.get(public_id), self.tables.is_revoked(signing_key_id))
+        return LoginFacts(
+            self.rows.get(public_id),
+            self.tables.is_revoked(signing_key_id),
+            self.tables.addresses.get((public_id, origin.network)),
+            self.tables.counted(origin.failures),
+        )
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         self._called()
@@ -192,7 +209,9 @@ class FakeUserStore(_Breakable):
         if row and row.password_hash == old_hash:
             self.rows[public_id] = Credentials(row.user, new_hash)
 
-    def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
+    def change_password(
+        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+    ) -> bool:
         self._called()
         row = self.rows.get(before.user.public_id)
         if row is None or row.password_hash != before.password_hash:
@@ -202,6 +221,8 @@ class FakeUserStore(_Breakable):
         user = replace(row.user, token_version=session.token_version)
         self.rows[user.public_id] = Credentials(user, new_hash)
         self.tables.sessions[session.public_id, session.slot] = session
+        self.tables.remember(session)
+        self.tables.add_to(given_back, -1)
         return True
 
     def raise_token_version(self, public_id: str) -> None:
@@ -256,9 +277,24 @@ class FakeUserStore(_Breakable):
         self.rows[public_id] = Credentials(user, row.password_hash)
         return user
 
+    def _of(self, name_of: Callable[[User], str], key: str) -> Credentials | None:
+        return next((row for row in self.rows.values() if name_of(row.user) == key), None)
+
+    def _login(self, row: Credentials | None, signing_key_id: str, origin: Origin) -> LoginFacts:
+        whose = row.user.public_id if row else "nobody"
+        return self.login_by_id(whose, signing_key_id, origin)
+
     def _is_enabled_admin(self, public_id: str) -> bool:
         row = self.rows.get(public_id)
         return row is not None and row.user.admin and not row.user.disabled
+
+
+def _email_key(user: User) -> str:
+    return fold(user.email)
+
+
+def _username_key(user: User) -> str:
+    return fold(user.username)
 
 
 def _as_read(user: User) -> tuple[str, str, bool]:
@@ -273,7 +309,9 @@ class FakeSessionStore(_Breakable):
         self._tables = tables
         self.rows = tables.sessions
 
-    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
+    def open(
+        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+    ) -> bool:
         self._called()
         place = session.public_id, session.slot
         in_the_way = self.rows.get(place)
@@ -292,6 +330,9 @@ class FakeSessionStore(_Breakable):
                 self.rows.pop((ending.public_id, ending.slot), None)
             self._tables.revoked[ending.session_id] = revoked_until
         self.rows[place] = session
+        if admission.remembers:
+            self._tables.remember(session)
+        self._tables.add_to(admission.given_back, -1)
         return True
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
@@ -340,6 +381,24 @@ class FakeSessionStore(_Breakable):
     def _held(self, public_id: str, session_id: str) -> Session | None:
         held = self.rows.get((public_id, slot_of(session_id)))
         return held if held and held.session_id == session_id else None
+
+
+class FakeAttemptStore(_Breakable):
+    """Counts of attempts in memory."""
+
+    def __init__(self, tables: FakeTables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def reserve(self, count: Count) -> int | None:
+        self._called()
+        if self._tables.counted(count) >= count.limit:
+            return None
+        return self._tables.add_to(count, 1)
+
+    def give_back(self, count: Count) -> None:
+        self._called()
+        self._tables.add_to(count, -1)
 
 
 class FakeRevocationStore(_Breakable):

@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from chalicelib.domain.attempts import Admission, Count, Origin
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Lineage, Opening, Session, session_id_in
+from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims
 from chalicelib.domain.users import User
+from chalicelib.store.attempt_rows import AttemptRows
 from tests.fakes import START, public_id
 
 PASSWORD = "a tr0ubad0ur & three ponies"
@@ -70,6 +73,24 @@ def claims(number: int = 1, session_id: str = "a-session", key_id: str = "a-key"
     return AccessClaims(
         public_id=public_id(number), session_id=session_id, token_version=1, key_id=key_id
     )
+
+
+ROWS = AttemptRows("a secret that tests share")
+
+
+def a_count(*of: str, limit: int = 3, number: int = 0, seconds: int = 60) -> Count:
+    """A count in the window of that number after the one that tests begin in."""
+    starts_at = epoch_seconds(START) // seconds * seconds + number * seconds
+    return Count(
+        of=of or ("account", public_id(1)),
+        limit=limit,
+        starts_at=starts_at,
+        ends_at=starts_at + seconds,
+    )
+
+
+ORIGIN = Origin(CLIENT.ip, a_count("address", CLIENT.ip, limit=300))
+ADMISSION = Admission(a_count("an attempt"), remembers=False)
 
 
 class _Users(Protocol):

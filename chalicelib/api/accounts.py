@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
     InvalidInputError,
     LastAdminError,
     NotAllowedError,
+    TooManyRequestsError,
     UsernameTakenError,
     UserNotFoundError,
     WrongPasswordError,
@@ -111,18 +112,25 @@ def change_user(caller: Principal, public_id: str, body: ChangeUserBody) -> User
     "/user/{public_id}",
     body=CloseBody,
     body_required=False,
+    reads_client=True,
     answer=DoneView,
     authorizer=authorize,
-    errors=(NotAllowedError, WrongPasswordError, UserNotFoundError, LastAdminError),
+    errors=(
+        NotAllowedError,
+        WrongPasswordError,
+        TooManyRequestsError,
+        UserNotFoundError,
+        LastAdminError,
+    ),
     counts="Closings",
 )
-def close_account(caller: Principal, public_id: str, body: CloseBody) -> DoneView:
+def close_account(caller: Principal, public_id: str, body: CloseBody, client: Client) -> DoneView:
     """Close an account.
 
     One's own, with `current_password`, or anybody's for admins. Every token of the account is
     dead, and its email and username are free again. The last admin's account stays.
     """
-    container().accounts.close(caller, public_id, _given(body.current_password))
+    container().accounts.close(caller, public_id, _given(body.current_password), client)
     return DoneView(message="Successfully deleted.")
 
 

@@ -20,6 +20,7 @@ from chalicelib.domain.errors import (
     TokenInvalidError,
     TokenMissingError,
     TokenRevokedError,
+    TooManyRequestsError,
     UserNotFoundError,
     WrongCredentialsError,
     WrongPasswordError,
@@ -36,13 +37,14 @@ routes = Routes(__name__, tag="Tokens and sessions")
     body=LoginBody,
     reads_client=True,
     answer=TokenSetView,
-    errors=(WrongCredentialsError,),
+    errors=(WrongCredentialsError, TooManyRequestsError),
     counts="Logins",
 )
 def login(body: LoginBody, client: Client) -> TokenSetView:
     """Log in, by email or by username.
 
     Each login opens a session. Whatever was wrong, the answer is the same and takes the same time.
+    After too many wrong passwords for a name, whoever has it, that is 429 for some minutes.
     """
     sessions = container().sessions
     if isinstance(body.email, str):
@@ -58,7 +60,7 @@ def login(body: LoginBody, client: Client) -> TokenSetView:
     body=RefreshBody,
     reads_client=True,
     answer=TokenSetView,
-    errors=(RefreshTokenInvalidError,),
+    errors=(RefreshTokenInvalidError, TooManyRequestsError),
     counts="Refreshes",
 )
 def refresh(body: RefreshBody, client: Client) -> TokenSetView:
@@ -141,7 +143,7 @@ def end_sessions_of(caller: Principal, public_id: str) -> DoneView:
     reads_client=True,
     answer=TokenSetView,
     authorizer=authorize,
-    errors=(TokenInvalidError, WrongPasswordError),
+    errors=(TokenInvalidError, WrongPasswordError, TooManyRequestsError),
     counts="PasswordChanges",
 )
 def change_password(caller: Principal, body: ChangePasswordBody, client: Client) -> TokenSetView:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.domain import errors
-from chalicelib.domain.errors import AccountsError, InvalidInputError
+from chalicelib.domain.errors import AccountsError, InvalidInputError, TooManyRequestsError
 
 _RETRY = {"Retry-After": "1"}
 # RFC 6750, section 3: a request without a token is told the scheme; a bad token is told so.
@@ -48,6 +48,14 @@ FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.UnexpectedError: Failure(500),
     errors.UnavailableError: Failure(503, _RETRY),
 }
+
+
+def failure_headers(error: AccountsError) -> dict[str, str]:
+    """The headers that an error calls for: those of its kind, and how long to wait if it knows."""
+    headers = dict(FAILURES[type(error)].headers)
+    if isinstance(error, TooManyRequestsError):
+        headers["Retry-After"] = str(error.retry_after)
+    return headers
 
 
 def failure_body(error: AccountsError | type[AccountsError]) -> dict[str, Any]:

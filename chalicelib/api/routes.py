@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from chalice.app import Blueprint, ChaliceAuthorizer, Request, Response
 
-from chalicelib.api.errors import FAILURES, failure_body
+from chalicelib.api.errors import FAILURES, failure_body, failure_headers
 from chalicelib.api.headers import common_headers, preflight_headers
 from chalicelib.api.inputs import check_size, read_body, read_query
 from chalicelib.container import container
@@ -189,9 +189,9 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         return Response(text, {**self._headers(), **caching, **headers}, status)
 
     def _refuse(self, error: AccountsError) -> Response:
-        failure = FAILURES[type(error)]
+        status = FAILURES[type(error)].status
         text = msgspec.json.encode(failure_body(error)).decode()
-        return self._answer(text, failure.status, {"Content-Type": _JSON, **failure.headers})
+        return self._answer(text, status, {"Content-Type": _JSON, **failure_headers(error)})
 
     def _headers(self) -> dict[str, str]:
         request: Request = self.current_request

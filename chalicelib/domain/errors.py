@@ -159,10 +159,18 @@ class LastAdminError(AccountsError):
 
 
 class TooManyRequestsError(AccountsError):
-    """More requests than the service is set up to take."""
+    """More requests than the service takes, or more wrong passwords or tokens.
+
+    Whether there is such an account, this does not tell.
+    """
 
     code = "too_many_requests"
     message = "Too many requests. Please try again later."
+
+    def __init__(self, retry_after: int = 1) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+        """In seconds: then another try makes sense."""
 
 
 class UnavailableError(AccountsError):

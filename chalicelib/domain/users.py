@@ -42,15 +42,6 @@ class Credentials:
     password_hash: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class LoginFacts:
-    """What the store knows when somebody shows a password."""
-
-    credentials: Credentials | None
-    key_revoked: bool
-    """The key that the access token would be signed with was revoked."""
-
-
 class Removal(Enum):
     """How removing a user ended."""
 

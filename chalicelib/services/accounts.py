@@ -269,7 +269,9 @@ class AccountService:
                 return user
         raise _no_admin_stays(caller, public_id)
 
-    def close(self, caller: Principal, public_id: str, password: Password | None) -> None:
+    def close(
+        self, caller: Principal, public_id: str, password: Password | None, client: Client
+    ) -> None:
         """Remove an account: one's own, with its password, or anybody's if one is an admin.
 
         Every token of the account stops working, and its email and username are free again.
@@ -277,6 +279,7 @@ class AccountService:
         Raises:
             InvalidInputError: it is the caller's own, and the password is missing.
             WrongPasswordError: it is not the account's.
+            TooManyRequestsError: there were too many wrong ones. It was not compared.
             NotAllowedError: it is somebody else's, and the caller is not an admin.
             LastAdminError: it is the last admin's.
             UserNotFoundError: there is no such user.
@@ -288,7 +291,7 @@ class AccountService:
         elif password is None:
             raise InvalidInputError({"current_password": "This field is required."})
         else:
-            self._credentials.confirm(caller, password)
+            self._credentials.confirm(caller, password, client)
         if not is_public_id(public_id):
             raise UserNotFoundError
         self._remove(caller, public_id)

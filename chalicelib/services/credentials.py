@@ -1,14 +1,16 @@
 """Passwords of accounts: confirming the present one, changing it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from chalicelib.domain.attempts import Attempt, Count, LoginFacts, Origin
 from chalicelib.domain.errors import TokenInvalidError, UnavailableError, WrongPasswordError
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Session, TokenSet, slot_of
 from chalicelib.domain.tokens import SigningKey
-from chalicelib.domain.users import Credentials, LoginFacts
+from chalicelib.domain.users import Credentials
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
@@ -19,21 +21,37 @@ _ATTEMPTS = 3
 class PasswordStore(Protocol):
     """Where an account's password is kept."""
 
-    def login_by_id(self, public_id: str, signing_key_id: str) -> LoginFacts:
-        """The account of an identifier, and the standing of a key; strongly consistent.
+    def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        """The account of an identifier, and the standings of a signing key and an address.
+
+        All of it is strongly consistent.
 
         Raises:
             UnavailableError: the store cannot answer now.
         """
 
-    def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
+    def change_password(
+        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+    ) -> bool:
         """Set a new hash and the session's token version, and put the session, all or nothing.
+
+        In the same step, the attempt that led to it is given back, and its address remembered.
 
         Answers False, having done nothing, if the user has another hash or version than before.
 
         Raises:
             UnavailableError: the store cannot answer now.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A caller's account, and what it takes to go on with it."""
+
+    credentials: Credentials
+    facts: LoginFacts
+    origin: Origin
+    key: SigningKey
 
 
 class CredentialService:
@@ -45,21 +63,25 @@ class CredentialService:
         policy: PasswordPolicy,
         hasher: PasswordHasher,
         token_sets: TokenSetService,
+        attempts: AttemptService,
     ) -> None:
         self._passwords = passwords
         self._policy = policy
         self._hasher = hasher
         self._token_sets = token_sets
+        self._attempts = attempts
 
-    def confirm(self, caller: Principal, password: Password) -> None:
+    def confirm(self, caller: Principal, password: Password, client: Client) -> None:
         """See that a password is the caller's own.
 
         Raises:
             WrongPasswordError: it is another one.
+            TooManyRequestsError: there were too many wrong ones. It was not compared.
             TokenInvalidError: the caller's sessions have ended since the request began.
             UnavailableError: the store or the keys cannot answer now.
         """
-        self._confirmed(caller, password)
+        found = self._find(caller, client)
+        self._attempts.give_back(self._confirmed(found, password))
 
     def change(
         self, caller: Principal, current: Password, new: NewPassword, client: Client
@@ -69,27 +91,44 @@ class CredentialService:
         Raises:
             InvalidInputError: the new one may not be chosen.
             WrongPasswordError: the current one is another.
+            TooManyRequestsError: there were too many wrong ones. It was not compared.
             TokenInvalidError: the caller's sessions have ended since the request began.
             UnavailableError: the store or the keys cannot answer now; nothing has changed.
         """
         names = caller.user
         self._policy.check(new, "new_password", email=names.email, username=names.username)
+        found = self._find(caller, client)
+        attempt = self._confirmed(found, current)
         for _ in range(_ATTEMPTS):
-            before, key = self._confirmed(caller, current)
+            before, key = found.credentials, found.key
             user = replace(before.user, token_version=before.user.token_version + 1)
             # The caller's present session ends with the others, so its slot is free.
             session, token = self._token_sets.draft(user, client, [slot_of(caller.session_id)])
-            if self._passwords.change_password(before, self._hasher.hash(new), session):
+            new_hash = self._hasher.hash(new)
+            if self._passwords.change_password(before, new_hash, session, attempt.count):
                 return self._token_sets.issue(user, session, token, key)
-            # Somebody was faster. If it was a login that hashed the same password anew, go on.
+            # Somebody was faster. If it was a login that hashed the same password anew, go on: a
+            # new password raises the version, which ends this caller's session as well.
+            try:
+                found = self._find(caller, client)
+            except TokenInvalidError:
+                self._attempts.give_back(attempt)
+                raise
         raise UnavailableError
 
-    def _confirmed(self, caller: Principal, password: Password) -> tuple[Credentials, SigningKey]:
-        key = self._token_sets.signing_key()
-        facts = self._passwords.login_by_id(caller.user.public_id, key.key_id)
+    def _find(self, caller: Principal, client: Client) -> _Found:
+        key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
+        facts = self._passwords.login_by_id(caller.user.public_id, key.key_id, origin)
         found = facts.credentials
         if found is None or found.user.token_version != caller.user.token_version:
             raise TokenInvalidError
-        if not self._hasher.matches(password, found.password_hash):
+        if facts.key_revoked:
+            key = self._token_sets.key_in_place_of(key)
+        return _Found(found, facts, origin, key)
+
+    def _confirmed(self, found: _Found, password: Password) -> Attempt:
+        attempt = self._attempts.begin((), found.facts, found.origin)
+        if not self._hasher.matches(password, found.credentials.password_hash):
+            self._attempts.fail(attempt)
             raise WrongPasswordError
-        return found, self._token_sets.key_in_place_of(key) if facts.key_revoked else key
+        return attempt

@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
+from chalicelib.domain.attempts import Admission, LoginFacts, Origin
 from chalicelib.domain.errors import (
     RefreshTokenInvalidError,
     SessionNotFoundError,
@@ -29,7 +30,8 @@ from chalicelib.domain.tokens import (
     SigningKey,
     is_session_id,
 )
-from chalicelib.domain.users import LoginFacts, User, is_public_id
+from chalicelib.domain.users import Credentials, User, is_public_id
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens, Use
 from chalicelib.services.token_sets import TokenSetService
@@ -48,19 +50,23 @@ _NOBODY = RefreshToken(
     "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000", b"", b""
 )
 """Nobody's token: looked for in the place of one that cannot be read, so that both take as long."""
+_NOBODYS_KEY = ""
+"""A name's key that nobody has, looked for in the place of one that nobody can have."""
 
 
 class CredentialStore(Protocol):
     """Where the password of an account is found, and kept up to date."""
 
-    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
-        """The account of an email's key, and the standing of a key; strongly consistent.
+    def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        """The account of an email's key, and the standings of a signing key and an address.
+
+        All of it is strongly consistent.
 
         Raises:
             UnavailableError: the store cannot answer now.
         """
 
-    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
+    def login_by_username(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """The account of a username's key; in all else like `login_by_email`."""
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
@@ -82,8 +88,12 @@ class CredentialStore(Protocol):
 class SessionStore(Protocol):
     """Where sessions are kept, each in a slot of its user's."""
 
-    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
+    def open(
+        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+    ) -> bool:
         """Put a session into its slot and, if need be, end another one in the same step.
+
+        In this step, too, the attempt that led to it is given back, and its address remembered.
 
         Answers False, having done nothing, if yet another one has the slot and can still be used.
         Repeatable: the session itself does not stand in its own way.
@@ -147,6 +157,7 @@ class SessionService:
         hasher: PasswordHasher,
         token_sets: TokenSetService,
         refresh_tokens: RefreshTokens,
+        attempts: AttemptService,
         *,
         clock: Clock,
     ) -> None:
@@ -155,6 +166,7 @@ class SessionService:
         self._hasher = hasher
         self._token_sets = token_sets
         self._refresh_tokens = refresh_tokens
+        self._attempts = attempts
         self._clock = clock
 
     def log_in_by_email(self, email: str, password: Password, client: Client) -> TokenSet:
@@ -163,19 +175,23 @@ class SessionService:
         Raises:
             WrongCredentialsError: there is none, the password is wrong, or it is disabled: the
                 same answer after the same work.
+            TooManyRequestsError: there were too many wrong ones, whether or not there is such an
+                account: likewise. The password was not compared.
             UnavailableError: the store or the keys cannot answer now.
         """
-        signing_key = self._token_sets.signing_key()
+        signing_key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
         key = lookup_key(email)
-        found = self._credentials.login_by_email(key, signing_key.key_id) if key else None
-        return self._log_in(found, password, client, signing_key)
+        found = self._credentials.login_by_email(key or _NOBODYS_KEY, signing_key.key_id, origin)
+        name = "email", key or email
+        return self._log_in(name, found, password, client, origin, signing_key)
 
     def log_in_by_username(self, username: str, password: Password, client: Client) -> TokenSet:
         """Log in the account of a username; in all else like `log_in_by_email`."""
-        signing_key = self._token_sets.signing_key()
+        signing_key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
         key = lookup_key(username)
-        found = self._credentials.login_by_username(key, signing_key.key_id) if key else None
-        return self._log_in(found, password, client, signing_key)
+        found = self._credentials.login_by_username(key or _NOBODYS_KEY, signing_key.key_id, origin)
+        name = "username", key or username
+        return self._log_in(name, found, password, client, origin, signing_key)
 
     def refresh(self, text: str, client: Client) -> TokenSet:
         """Spend a refresh token on a new token set of its session.
@@ -187,6 +203,7 @@ class SessionService:
         Raises:
             RefreshTokenInvalidError: it is not one, or its session has ended, or the user is gone
                 or disabled: the same answer after the same work.
+            TooManyRequestsError: it is not good, and too many from this address were not.
             UnavailableError: the store or the keys cannot answer now. The token is as good as
                 before, within the grace.
         """
@@ -196,6 +213,7 @@ class SessionService:
         user = found.user
         session, current = self._use(token, user, found.session, client)
         if user is None or session is None or current is None:
+            self._attempts.fail_from(self._attempts.origin(client))
             raise RefreshTokenInvalidError
         if found.key_revoked:
             key = self._token_sets.key_in_place_of(key)
@@ -258,18 +276,23 @@ class SessionService:
         self._credentials.raise_token_version(public_id)
 
     def _log_in(
-        self, found: LoginFacts | None, password: Password, client: Client, key: SigningKey
+        self,
+        name: tuple[str, str],
+        found: LoginFacts,
+        password: Password,
+        client: Client,
+        origin: Origin,
+        key: SigningKey,
     ) -> TokenSet:
-        credentials = found.credentials if found else None
+        attempt = self._attempts.begin(name, found, origin)
+        credentials = self._admitted(found.credentials, password)
         if credentials is None:
-            self._hasher.match_nobody(password)
+            self._attempts.fail(attempt)
             raise WrongCredentialsError
         user = credentials.user
-        if not self._hasher.matches(password, credentials.password_hash) or user.disabled:
-            raise WrongCredentialsError
-        if found and found.key_revoked:
+        if found.key_revoked:
             key = self._token_sets.key_in_place_of(key)
-        session, token = self._open(user, client)
+        session, token = self._open(user, client, self._attempts.admit(attempt))
         answer = self._token_sets.issue(user, session, token, key)
         if self._hasher.is_outdated(credentials.password_hash):
             # Bookkeeping: if the store fails here, the next login does it.
@@ -279,7 +302,17 @@ class SessionService:
                 )
         return answer
 
-    def _open(self, user: User, client: Client) -> tuple[Session, RefreshToken]:
+    def _admitted(self, found: Credentials | None, password: Password) -> Credentials | None:
+        """The account, if there is one, this is its password, and it is not disabled."""
+        if found is None:
+            self._hasher.match_nobody(password)
+            return None
+        right = self._hasher.matches(password, found.password_hash)
+        return found if right and not found.user.disabled else None
+
+    def _open(
+        self, user: User, client: Client, admission: Admission
+    ) -> tuple[Session, RefreshToken]:
         """Open a session in a slot that is free, most often the first that is tried.
 
         Only if that one is taken are the user's sessions read: then the free slots are known, or
@@ -291,7 +324,7 @@ class SessionService:
         session, token = self._token_sets.draft(user, client)
         ending: Session | None = None
         for _ in range(_ATTEMPTS):
-            if self._sessions.open(session, ending, self._revoked_until()):
+            if self._sessions.open(session, ending, self._revoked_until(), admission):
                 return session, token
             alive = sorted(self._alive(user), key=_opening)
             slots = self._token_sets.slots

@@ -46,6 +46,12 @@ def translating_faults() -> Iterator[None]:
         raise UnavailableError from fault
 
 
+def error_code(fault: PynamoDBException) -> str | None:
+    """What AWS calls the reason for which it refused a call; None if it did not answer."""
+    code: str | None = _response_of(fault).get("Error", {}).get("Code")
+    return code
+
+
 def _response_of(fault: PynamoDBException | BotoCoreError | ClientError) -> dict[str, Any]:
     # PynamoDB's own `cause_response_code` breaks on a timeout, whose `response` is None; and its
     # error for a refused call leaves out the row, which botocore's below it has.

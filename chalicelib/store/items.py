@@ -115,6 +115,23 @@ class SessionItem(Model):
     spent = JSONAttribute()
 
 
+class AttemptItem(Model):
+    """How many attempts there were in a window, or that an address is known for an account.
+
+    `attempt_id` is an HMAC of what is meant: no name and no address.
+    """
+
+    class Meta:
+        """Read by PynamoDB; the table's name is put in by `bind`."""
+
+        table_name = ""
+
+    attempt_id = UnicodeAttribute(hash_key=True)
+    expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+    attempts = NumberAttribute(null=True)  # of a count
+    token_version = NumberAttribute(null=True)  # of a known address
+
+
 class _TimedConnection(Connection):
     """Counts and times every call, retries included, for the request's log line."""
 

@@ -4,9 +4,12 @@ from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.domain.attempts import Admission
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
+from chalicelib.store.attempt_rows import AttemptRows
+from chalicelib.store.attempts import give_back
 from chalicelib.store.faults import ConditionFailedError, translating_faults
 from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
@@ -22,34 +25,38 @@ class DynamoSessionStore:
     access tokens are refused by a row of the revoked tokens, written in the same transaction.
     """
 
-    def __init__(self, connection: Connection, transactions: Transactions) -> None:
+    def __init__(
+        self, connection: Connection, transactions: Transactions, attempts: AttemptRows
+    ) -> None:
         self._connection = connection
         self._transactions = transactions
+        self._attempts = attempts
 
-    def open(self, session: Session, ending: Session | None, revoked_until: int) -> bool:
-        """Put the row if the slot is free: in one conditional write, unless another has to end.
+    def open(
+        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+    ) -> bool:
+        """Put the row if the slot is free, and settle the attempt, in one transaction.
 
         Raises:
             UnavailableError: the write failed, or its answer was lost.
         """
-        row, free = session_row(session), _is_free_for(session)
-        if ending is None:
-            try:
-                with translating_faults():
-                    row.save(condition=free)
-            except ConditionFailedError:
-                return False
-            return True
+        free = _is_free_for(session)
+        if ending is not None:
+            free |= SessionItem.session_id == ending.session_id
 
-        def exchange(transaction: TransactWrite) -> None:
-            if ending.slot != session.slot:
+        def put(transaction: TransactWrite) -> None:
+            if ending is not None and ending.slot != session.slot:
                 transaction.delete(
                     _place(ending.public_id, ending.session_id), _is_gone_or_is(ending.session_id)
                 )
-            transaction.save(row, free | (SessionItem.session_id == ending.session_id))
-            transaction.save(RevokedTokenItem(ending.session_id, expires_at=revoked_until))
+            transaction.save(session_row(session), free)
+            if ending is not None:
+                transaction.save(RevokedTokenItem(ending.session_id, expires_at=revoked_until))
+            if admission.remembers:
+                transaction.save(self._attempts.address_row(session))
+            give_back(transaction, self._attempts, admission.given_back)
 
-        return not self._transactions.run(exchange)
+        return not self._transactions.run(put)
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
         """Query the user's rows, strongly consistent: no more than there are slots.

@@ -2,19 +2,21 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.errors import UnavailableError
-from chalicelib.store.faults import translating_faults
+from chalicelib.store.faults import error_code, translating_faults
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.05
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _CONFLICT = "TransactionConflict"
+_HELD = "TransactionConflictException"
+"""How DynamoDB refuses a single write for the same reason."""
 
 
 class Transactions:
@@ -42,9 +44,7 @@ class Transactions:
         Raises:
             UnavailableError: nothing was written, or the answer was lost.
         """
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+        for _ in self._attempts():
             with translating_faults():
                 try:
                     with TransactWrite(connection=self._connection) as transaction:
@@ -58,3 +58,26 @@ class Transactions:
                 else:
                     return []
         raise UnavailableError
+
+    def run_alone(self, write: Callable[[], None]) -> None:
+        """Do a single write, waiting likewise for a transaction that holds its row.
+
+        Raises:
+            ConditionFailedError: its condition did not hold.
+            UnavailableError: it failed, or its answer was lost.
+        """
+        for attempt in self._attempts():
+            with translating_faults():
+                try:
+                    write()
+                except PynamoDBException as refusal:
+                    if error_code(refusal) != _HELD or attempt == _ATTEMPTS - 1:
+                        raise
+                else:
+                    return
+
+    def _attempts(self) -> Iterator[int]:
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._sleep(self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            yield attempt

@@ -13,6 +13,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -24,13 +25,21 @@ from chalicelib.domain.sessions import Opening, Session
 from chalicelib.domain.users import (
     FIRST_VERSION,
     Credentials,
-    LoginFacts,
     Page,
     Removal,
     User,
 )
+from chalicelib.store.attempt_rows import AttemptRows, attempt_keys
+from chalicelib.store.attempts import give_back
 from chalicelib.store.faults import ConditionFailedError, translating_faults
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, UserItem, read, read_together
+from chalicelib.store.items import (
+    AttemptItem,
+    MarkerItem,
+    RevokedTokenItem,
+    UserItem,
+    read,
+    read_together,
+)
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
 from chalicelib.store.session_rows import session_row
 from chalicelib.store.transactions import Transactions
@@ -45,9 +54,12 @@ LISTS = tuple(f"users-{number}" for number in range(4))
 class DynamoUserStore:
     """Users in DynamoDB: a user and their markers change together or not at all."""
 
-    def __init__(self, connection: Connection, transactions: Transactions) -> None:
+    def __init__(
+        self, connection: Connection, transactions: Transactions, attempts: AttemptRows
+    ) -> None:
         self._connection = connection
         self._transactions = transactions
+        self._attempts = attempts
 
     def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
         """Write the user, both markers and the session, each only if it is not there.
@@ -77,11 +89,12 @@ class DynamoUserStore:
                 transaction.save(row, condition=type(row).pk.does_not_exist())
             if opening is not None:
                 transaction.save(session_row(opening.session))
+                transaction.save(self._attempts.address_row(opening.session))
 
         failed = self._transactions.run(put)
         if not failed:
             return True
-        # The check comes before the rows, the session after them.
+        # The check comes before the rows, the session and its address after them.
         key_revoked = opening is not None and failed.pop(0)
         _, email_taken, username_taken, *_ = failed
         if email_taken or username_taken:
@@ -138,32 +151,39 @@ class DynamoUserStore:
         item = _owner_of(_username_marker(key))
         return user_of(item) if item else None
 
-    def login_by_email(self, key: str, signing_key_id: str) -> LoginFacts:
-        """Read the marker, then the user and the key's standing, all strongly consistent."""
-        return self._login(read(MarkerItem, _email_marker(key)), signing_key_id)
+    def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        """Read the marker, then the user and all the rest, strongly consistent."""
+        return self._login(read(MarkerItem, _email_marker(key)), signing_key_id, origin)
 
-    def login_by_username(self, key: str, signing_key_id: str) -> LoginFacts:
-        """Read the marker, then the user and the key's standing, all strongly consistent."""
-        return self._login(read(MarkerItem, _username_marker(key)), signing_key_id)
+    def login_by_username(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        """Read the marker, then the user and all the rest, strongly consistent."""
+        return self._login(read(MarkerItem, _username_marker(key)), signing_key_id, origin)
 
-    def login_by_id(self, public_id: str, signing_key_id: str) -> LoginFacts:
-        """Read the user and the key's standing, strongly consistent."""
+    def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        """Read the user, the key's standing and what is known of the address, all consistent."""
+        address_id = self._attempts.address_key(public_id, origin.network)
+        failures_id = self._attempts.count_key(origin.failures)
         found = read_together(
             self._connection,
             {
                 UserItem: [{"pk": {"S": user_key(public_id)}}],
                 RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id)),
+                AttemptItem: attempt_keys(address_id, failures_id),
             },
         )
+        attempts = {row.attempt_id: row for row in found[AttemptItem]}
+        address, failures = attempts.get(address_id), attempts.get(failures_id)
         return LoginFacts(
             credentials=next(map(_credentials_of, found[UserItem]), None),
             key_revoked=bool(found[RevokedTokenItem]),
+            address=_address_of(address, public_id, origin) if address else None,
+            failures_from_address=int(failures.attempts) if failures else 0,
         )
 
-    def _login(self, marker: MarkerItem | None, signing_key_id: str) -> LoginFacts:
+    def _login(self, marker: MarkerItem | None, signing_key_id: str, origin: Origin) -> LoginFacts:
         # Reading on for nobody keeps the time of a login from telling whether a name is known.
         # A user may leave between the two reads; then the name is free, and there is nobody.
-        return self.login_by_id(marker.public_id if marker else "nobody", signing_key_id)
+        return self.login_by_id(marker.public_id if marker else "nobody", signing_key_id, origin)
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         """Replace the hash in one conditional write.
@@ -190,8 +210,10 @@ class DynamoUserStore:
         except ConditionFailedError as fault:
             raise UserNotFoundError from fault
 
-    def change_password(self, before: Credentials, new_hash: str, session: Session) -> bool:
-        """Set the hash and the version, and put the session, in one transaction."""
+    def change_password(
+        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+    ) -> bool:
+        """Set the hash and the version, put the session, settle the attempt: one transaction."""
         version = before.user.token_version
         same = UserItem.token_version == version
         if version == FIRST_VERSION:
@@ -199,6 +221,8 @@ class DynamoUserStore:
 
         def change(transaction: TransactWrite) -> None:
             transaction.save(session_row(session))
+            transaction.save(self._attempts.address_row(session))
+            give_back(transaction, self._attempts, given_back)
             transaction.update(
                 UserItem(user_key(before.user.public_id)),
                 actions=[
@@ -313,6 +337,15 @@ def _item_of(user: User, password_hash: str) -> UserItem:
 
 def _credentials_of(item: UserItem) -> Credentials:
     return Credentials(user_of(item), item.password_hash)
+
+
+def _address_of(row: AttemptItem, public_id: str, origin: Origin) -> KnownAddress:
+    return KnownAddress(
+        public_id=public_id,
+        network=origin.network,
+        token_version=int(row.token_version),
+        expires_at=int(row.expires_at),
+    )
 
 
 def _owner_of(marker_key: str) -> UserItem | None:

@@ -31,6 +31,7 @@ class Client:
         token: str | None = None,
         base64_body: bool = False,
         faulty: bool = False,
+        source_ip: str = "192.0.2.1",
     ) -> Answer:
         """Send `data` as JSON, or a body as it is; with a token, if there is one.
 
@@ -44,7 +45,12 @@ class Client:
             sent.append(("Authorization", f"Bearer {token}"))
         octets = body.encode() if isinstance(body, str) else body
         answer = self._gateway.send(
-            method, target, headers=sent, body=octets, base64_body=base64_body
+            method,
+            target,
+            headers=sent,
+            body=octets,
+            base64_body=base64_body,
+            source_ip=source_ip,
         )
         assert faulty == (answer.status == 500)
         _assert_contract(answer, method)

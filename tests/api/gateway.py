@@ -72,12 +72,14 @@ class Gateway:
         headers: list[tuple[str, str]],
         body: bytes | None,
         base64_body: bool = False,
+        source_ip: str = "192.0.2.1",
     ) -> Answer:
         """Send a request. `base64_body`: its media type is one that the API calls binary."""
         request_id = str(uuid4())
         last = {name.lower(): value for name, value in headers}
         try:
             event, entry = self._event(method, target, headers, request_id)
+            event["requestContext"]["identity"]["sourceIp"] = source_ip
             if body is not None:
                 # Text that is not UTF-8 has its bad octets replaced on the way.
                 event["isBase64Encoded"] = base64_body

@@ -1,9 +1,14 @@
 """How often each route asks AWS. Every round trip more is a slower answer for everybody."""
 
+from dataclasses import replace
+
 import pytest
 
+from chalicelib.container import Container, use
+from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.aws import Wire
+from tests.fakes import FakeClock
 from tests.samples import PASSWORD, claims_of
 
 
@@ -75,13 +80,16 @@ def test_looking_at_what_cannot_be_a_user_is_none_more(
     ],
     ids=str,
 )
-def test_a_login_is_two_reads_and_if_it_succeeds_a_write(
+def test_a_login_is_two_reads_a_count_and_a_write_however_it_ends(
     client: Client, token: str, wire: Wire, login: dict[str, str]
 ) -> None:
     succeeds = login["password"] == PASSWORD and "nobody" not in str(login)
     assert (client.post("/auth/login", login).status == 200) == succeeds
     # One login in a hundred finds its session's slot taken, as this user has a session already.
-    assert _store(wire)[:3] == ["GetItem", "BatchGetItem", *(["PutItem"] if succeeds else [])]
+    # What is written last is the session, or that one more was wrong from this address.
+    last = "TransactWriteItems" if succeeds else "UpdateItem"
+    assert _store(wire)[:4] == ["GetItem", "BatchGetItem", "UpdateItem", last]
+    assert succeeds or len(wire.calls) == 4
     assert wire.calls[0].body["ConsistentRead"]
     assert all(table["ConsistentRead"] for table in wire.calls[1].body["RequestItems"].values())
     del token
@@ -100,13 +108,36 @@ def test_a_refresh_is_a_read_and_a_write_and_a_repeated_one_a_read(
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "rt1_" + "A" * 107], ids=len)
-def test_a_bad_refresh_token_is_a_read_whatever_is_wrong_with_it(
+def test_a_bad_refresh_token_is_a_read_and_a_count_whatever_is_wrong_with_it(
     client: Client, wire: Wire, text: str
 ) -> None:
     assert client.post("/auth/refresh", {"refresh_token": text}).status == 401
-    assert _store(wire) == ["BatchGetItem"]
-    (call,) = wire.calls
-    assert len(call.body["RequestItems"]) == 3
+    assert _store(wire) == ["BatchGetItem", "UpdateItem"]
+    assert len(wire.calls[0].body["RequestItems"]) == 3
+
+
+@pytest.mark.parametrize("name", ["user-1@example.com", "nobody@example.com"])
+def test_a_login_that_is_one_too_many_is_three_calls_whoever_it_is_for(
+    client: Client, token: str, wire: Wire, stage: Settings, clock: FakeClock, name: str
+) -> None:
+    container = Container(replace(stage, attempts_per_account=1), clock)
+    container.keys.signing_key()
+    use(container)
+    for status in (401, 429):
+        wire.reset()
+        answer = client.post("/auth/login", {"email": name, "password": "wrong"})
+        assert answer.status == status
+    assert _store(wire) == ["GetItem", "BatchGetItem", "UpdateItem"]
+    del token
+
+
+def test_a_password_that_is_confirmed_is_counted_and_given_back(
+    client: Client, token: str, wire: Wire
+) -> None:
+    for password, last in (("wrong", "UpdateItem"), (PASSWORD, "TransactWriteItems")):
+        wire.reset()
+        client.delete("/user/me", {"current_password": password}, token=token)
+        assert _store(wire)[:4] == ["BatchGetItem", "BatchGetItem", "UpdateItem", last]
 
 
 def test_a_logout_is_a_read_and_a_transaction(client: Client, token: str, wire: Wire) -> None:
@@ -140,12 +171,13 @@ def test_what_sessions_and_rights_take_besides_the_authorizers_read(
     assert _store(wire) == ["BatchGetItem", *calls]
 
 
-def test_a_new_password_is_a_read_and_a_transaction_besides_the_authorizers(
+def test_a_new_password_is_a_read_a_count_and_a_transaction_besides_the_authorizers(
     client: Client, token: str, wire: Wire
 ) -> None:
     passwords = {"current_password": PASSWORD, "new_password": "another horse"}
     assert client.post("/auth/password/change", passwords, token=token).status == 200
-    assert _store(wire) == ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
+    reads = ["BatchGetItem", "BatchGetItem"]
+    assert _store(wire) == [*reads, "UpdateItem", "TransactWriteItems"]
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "Bearer a.b.c"])

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from chalicelib import container as composition
 from chalicelib.container import Container, use
 from chalicelib.keys.parameters import Parameter
+from chalicelib.services.attempts import AttemptLimits, AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.tokens import TokenVerifier
@@ -33,6 +34,7 @@ from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.aws import Cloud
 from tests.fakes import (
+    FakeAttemptStore,
     FakeClock,
     FakeIds,
     FakeKeySource,
@@ -425,6 +427,15 @@ class _InMemory(Container):
     def _sessions(self) -> FakeSessionStore:  # type: ignore[override] # likewise
         return FakeSessionStore(self.tables)
 
+    @cached_property
+    def _attempts(self) -> AttemptService:
+        limits = AttemptLimits(
+            per_account=self.settings.attempts_per_account,
+            window=timedelta(minutes=10),
+            per_address=100_000,
+        )
+        return AttemptService(FakeAttemptStore(self.tables), limits, self._fake_clock)
+
 
 class _MemoryClient(Client):
     """A client of that service."""
@@ -443,6 +454,7 @@ def few(stage: Settings) -> Settings:
     return replace(
         stage,
         sessions_per_user=MOST_SESSIONS,
+        attempts_per_account=1_000,  # limits are what tests/api/test_limits.py is about
         session_idle_seconds=int(IDLE.total_seconds()),
         session_absolute_seconds=int(ABSOLUTE.total_seconds()),
     )

@@ -7,7 +7,14 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib import settings
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem, bind
+from chalicelib.store.items import (
+    AttemptItem,
+    MarkerItem,
+    RevokedTokenItem,
+    SessionItem,
+    UserItem,
+    bind,
+)
 from infra.local.cloud import LocalCloud, client_environment
 from infra.local.stages import prepare_stage
 
@@ -40,6 +47,7 @@ def cloud_store(cloud_stage: str) -> Iterator[Connection]:
         MarkerItem: stage.users_table,
         RevokedTokenItem: stage.revoked_tokens_table,
         SessionItem: stage.sessions_table,
+        AttemptItem: stage.attempts_table,
     }
     before = [(model, model.Meta.table_name, model._connection) for model in tables]  # noqa: SLF001 - as `bind` does
     connection = bind(tables)

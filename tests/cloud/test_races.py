@@ -15,14 +15,14 @@ from chalicelib.store.items import UserItem
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.cloud.racing import ROUNDS, WRITERS, Attempt, at_once
-from tests.samples import add
+from tests.samples import ROWS, add
 
 SPELLINGS = ("Zoë@Example.com", "zoe\u0308@example.com", "ZOË@EXAMPLE.COM", "zoë@exam\uff50le.com")
 
 
 @pytest.fixture
 def users(cloud_store: Connection) -> DynamoUserStore:
-    return DynamoUserStore(cloud_store, Transactions(cloud_store))
+    return DynamoUserStore(cloud_store, Transactions(cloud_store), ROWS)
 
 
 def a_user(email: str, username: str) -> User:

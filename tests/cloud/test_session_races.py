@@ -21,7 +21,7 @@ from chalicelib.settings import Settings
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.cloud.racing import ROUNDS, WRITERS, Attempt, at_once
-from tests.samples import CLIENT, PASSWORD
+from tests.samples import CLIENT, PASSWORD, ROWS
 
 every_round = pytest.mark.parametrize("race", range(ROUNDS))
 MOST_SESSIONS = 3
@@ -147,7 +147,7 @@ Act = Callable[[Container, Principal], object]
         lambda service, caller: service.sessions.log_out(caller),
         lambda service, caller: service.sessions.end(caller, caller.session_id),
         lambda service, caller: service.sessions.end_all(caller),
-        lambda service, caller: service.accounts.close(caller, "me", Password(PASSWORD)),
+        lambda service, caller: service.accounts.close(caller, "me", Password(PASSWORD), CLIENT),
     ],
     ids=["logout", "end", "end all", "close"],
 )
@@ -226,7 +226,7 @@ def test_of_admins_who_demote_each_other_and_themselves_one_is_left(
     service: Container, cloud_store: Connection, race: int
 ) -> None:
     del race
-    users = DynamoUserStore(cloud_store, Transactions(cloud_store))
+    users = DynamoUserStore(cloud_store, Transactions(cloud_store), ROWS)
     for left_by_others in users.admins():
         users.set_rights(left_by_others, admin=False)
     callers = []

@@ -4,10 +4,17 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.keys.parameters import Parameter
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem, bind
+from chalicelib.store.items import (
+    AttemptItem,
+    MarkerItem,
+    RevokedTokenItem,
+    SessionItem,
+    UserItem,
+    bind,
+)
 from chalicelib.store.transactions import Transactions
 from tests import aws
-from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
+from tests.aws import ATTEMPTS, REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 
 
 @pytest.fixture(scope="package")
@@ -24,6 +31,7 @@ def connection(_aws: Cloud) -> Connection:
             MarkerItem: USERS,
             RevokedTokenItem: REVOKED_TOKENS,
             SessionItem: SESSIONS,
+            AttemptItem: ATTEMPTS,
         }
     )
 

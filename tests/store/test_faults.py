@@ -25,14 +25,15 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
 from chalicelib.domain.users import Credentials, Removal
+from chalicelib.store.attempts import DynamoAttemptStore
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from chalicelib.telemetry import JsonFormatter
-from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
+from tests.aws import ATTEMPTS, REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 from tests.fakes import FakeClock, public_id
-from tests.samples import a_session, a_user, add, claims
+from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add, claims
 
 FAILED = "ConditionalCheckFailed"
 
@@ -42,6 +43,7 @@ class Stores:
     users: DynamoUserStore
     sessions: DynamoSessionStore
     standings: DynamoStandingStore
+    attempts: DynamoAttemptStore
 
 
 SESSION = a_session()
@@ -55,14 +57,16 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "get": lambda stores: stores.users.get(public_id(1)),
     "find_by_email": lambda stores: stores.users.find_by_email("s3cret@example.com"),
     "find_by_username": lambda stores: stores.users.find_by_username("s3cret"),
-    "login_by_email": lambda stores: stores.users.login_by_email("s3cret@example.com", "a-key"),
-    "login_by_username": lambda stores: stores.users.login_by_username("s3cret", "a-key"),
-    "login_by_id": lambda stores: stores.users.login_by_id(public_id(1), "a-key"),
+    "login_by_email": lambda stores: stores.users.login_by_email(
+        "s3cret@example.com", "a-key", ORIGIN
+    ),
+    "login_by_username": lambda stores: stores.users.login_by_username("s3cret", "a-key", ORIGIN),
+    "login_by_id": lambda stores: stores.users.login_by_id(public_id(1), "a-key", ORIGIN),
     "replace_password_hash": lambda stores: stores.users.replace_password_hash(
         public_id(1), "s3cret-hash", "s3cret-hash-2"
     ),
     "change_password": lambda stores: stores.users.change_password(
-        CREDENTIALS, "s3cret-hash-2", SESSION
+        CREDENTIALS, "s3cret-hash-2", SESSION, a_count("an attempt")
     ),
     "raise_token_version": lambda stores: stores.users.raise_token_version(public_id(1)),
     "set_rights": lambda stores: stores.users.set_rights(public_id(1), admin=True),
@@ -72,13 +76,17 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "admins": lambda stores: list(stores.users.admins()),
     "page": lambda stores: stores.users.page(10, None),
     "standing": lambda stores: stores.standings.standing(claims()),
-    "open": lambda stores: stores.sessions.open(SESSION, None, 1),
-    "open_for_another": lambda stores: stores.sessions.open(SESSION, a_session(number=1), 1),
+    "open": lambda stores: stores.sessions.open(SESSION, None, 1, ADMISSION),
+    "open_for_another": lambda stores: stores.sessions.open(
+        SESSION, a_session(number=1), 1, ADMISSION
+    ),
     "of_user": lambda stores: stores.sessions.of_user(public_id(1)),
     "find": lambda stores: stores.sessions.find(TOKEN, "a-key"),
     "rotate": lambda stores: stores.sessions.rotate(SESSION, TOKEN),
     "end": lambda stores: stores.sessions.end(public_id(1), SESSION.session_id, 1),
     "end_if_alive": lambda stores: stores.sessions.end_if_alive(CALLER, SESSION.session_id, 1, 2),
+    "reserve": lambda stores: stores.attempts.reserve(a_count("s3cret")),
+    "give_back": lambda stores: stores.attempts.give_back(a_count("s3cret")),
     "forget": lambda stores: stores.sessions.forget(public_id(1)),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
@@ -101,9 +109,10 @@ def stores(cloud: Cloud, connection: Connection, clock: FakeClock, waits: Waits)
     del cloud
     transactions = Transactions(connection, sleep=waits.sleep, jitter=lambda: 1.0)
     return Stores(
-        DynamoUserStore(connection, transactions),
-        DynamoSessionStore(connection, transactions),
+        DynamoUserStore(connection, transactions, ROWS),
+        DynamoSessionStore(connection, transactions, ROWS),
         DynamoStandingStore(connection, clock),
+        DynamoAttemptStore(transactions, ROWS),
     )
 
 
@@ -189,6 +198,7 @@ def test_a_bug_of_ours_is_not_called_an_outage(users: DynamoUserStore, wire: Wir
     [
         {USERS: {"Keys": [{"pk": {"S": f"user#{public_id(1)}"}}]}},
         {REVOKED_TOKENS: {"Keys": [{"token_id": {"S": "a-session"}}]}},
+        {ATTEMPTS: {"Keys": [{"attempt_id": {"S": "x"}}]}},
         {SESSIONS: {"Keys": [{"public_id": {"S": public_id(1)}, "slot": {"N": "0"}}]}},
     ],
     ids=str,
@@ -238,6 +248,15 @@ def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
     assert wire.operations == ["dynamodb.TransactWriteItems"] * 4
     assert sum(waits) < 1
     assert cloud.rows() == []
+
+
+def test_a_count_that_a_transaction_holds_is_waited_for(
+    stores: Stores, wire: Wire, waits: Waits
+) -> None:
+    wire.refuse("dynamodb.UpdateItem", "TransactionConflictException", times=3)
+    assert stores.attempts.reserve(a_count()) == 1
+    assert wire.operations == ["dynamodb.UpdateItem"] * 4
+    assert waits == pytest.approx([0.05, 0.1, 0.2])
 
 
 @pytest.mark.parametrize(
@@ -333,7 +352,7 @@ def test_a_user_both_markers_and_a_session_are_written_in_one_idempotent_transac
     assert call.body["ClientRequestToken"]
     check, *items = call.body["TransactItems"]
     assert check["ConditionCheck"]["Key"] == {"token_id": {"S": "key#a-key"}}
-    *puts, session = [item["Put"] for item in items]
+    *puts, session, address = [item["Put"] for item in items]
     assert [put["Item"]["pk"]["S"] for put in puts] == [
         f"user#{public_id(1)}",
         "email#zoe@example.com",
@@ -343,6 +362,7 @@ def test_a_user_both_markers_and_a_session_are_written_in_one_idempotent_transac
         assert "attribute_not_exists" in put["ConditionExpression"]
         assert put["Item"]["public_id"] == {"S": public_id(1)}
     assert session["Item"]["session_id"] == {"S": SESSION.session_id}
+    assert address["TableName"] == ATTEMPTS
 
 
 def test_a_removal_deletes_only_what_is_the_users(users: DynamoUserStore, wire: Wire) -> None:
@@ -396,7 +416,7 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
         ("admins", ["Query"] * 4),
         ("page", ["Query"] * 4),
         ("standing", ["BatchGetItem"]),
-        ("open", ["PutItem"]),
+        ("open", ["TransactWriteItems"]),
         ("open_for_another", ["TransactWriteItems"]),
         ("of_user", ["Query"]),
         ("find", ["BatchGetItem"]),
@@ -404,6 +424,8 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
         ("end", ["TransactWriteItems"]),
         ("end_if_alive", ["TransactWriteItems"]),
         ("forget", ["Query", "BatchWriteItem"]),
+        ("reserve", ["UpdateItem"]),
+        ("give_back", ["TransactWriteItems"]),
     ],
 )
 def test_a_call_is_so_many_round_trips(
@@ -427,7 +449,7 @@ def test_an_unknown_name_is_read_for_as_often_as_a_known_one(
     add(users, a_user())
     wire.reset()
     name = "user-1@example.com" if known else "nobody@example.com"
-    found = users.login_by_email(name, "a-key").credentials
+    found = users.login_by_email(name, "a-key", ORIGIN).credentials
     assert (found is not None) == known
     assert wire.operations == ["dynamodb.GetItem", "dynamodb.BatchGetItem"]
 
@@ -438,7 +460,7 @@ def test_a_user_who_leaves_between_the_two_reads_is_nobody(
     add(users, a_user())
     cloud.dynamodb.delete_item(TableName=USERS, Key={"pk": {"S": f"user#{public_id(1)}"}})
     assert users.find_by_email("user-1@example.com") is None
-    assert users.login_by_username("user 1", "a-key").credentials is None
+    assert users.login_by_username("user 1", "a-key", ORIGIN).credentials is None
 
 
 def test_a_list_of_many_is_read_in_few_round_trips(users: DynamoUserStore, wire: Wire) -> None:

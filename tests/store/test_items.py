@@ -10,7 +10,7 @@ from pynamodb.models import Model
 
 from chalicelib.domain.sessions import Lineage, SpentToken
 from chalicelib.domain.users import Credentials, Removal, User
-from chalicelib.store.items import MarkerItem, RevokedTokenItem, SessionItem, UserItem
+from chalicelib.store.items import AttemptItem, MarkerItem, RevokedTokenItem, SessionItem, UserItem
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
@@ -18,7 +18,7 @@ from chalicelib.store.users import LISTS, DynamoUserStore
 from infra.stacks import DATA_TEMPLATE, TABLES
 from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud
 from tests.fakes import START, FakeClock, public_id
-from tests.samples import a_session, a_user, add, claims
+from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add, claims
 
 
 def _cloudformation(text: str) -> Any:
@@ -38,6 +38,7 @@ MODELS: dict[str, list[type[Model]]] = {
     "UsersTable": [UserItem, MarkerItem],
     "RevokedTokensTable": [RevokedTokenItem],
     "SessionsTable": [SessionItem],
+    "AttemptsTable": [AttemptItem],
 }
 every_table = pytest.mark.parametrize("resource", RESOURCES)
 INDEX: dict[str, Any] = RESOURCES["UsersTable"]["Properties"]["GlobalSecondaryIndexes"][0]
@@ -59,7 +60,10 @@ def test_a_tables_data_outlives_its_stack(resource: str) -> None:
 def test_a_table_is_protected_and_encrypted(resource: str) -> None:
     properties = RESOURCES[resource]["Properties"]
     assert properties["DeletionProtectionEnabled"] is True
-    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    recovered = resource != "AttemptsTable"  # whose rows are of no use a day later
+    assert properties["PointInTimeRecoverySpecification"] == {
+        "PointInTimeRecoveryEnabled": recovered
+    }
     assert properties["SSESpecification"] == {"SSEEnabled": True}
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
 
@@ -89,6 +93,7 @@ def test_what_lapses_goes_away_by_itself_and_users_do_not() -> None:
     for resource, model in (
         ("RevokedTokensTable", RevokedTokenItem),
         ("SessionsTable", SessionItem),
+        ("AttemptsTable", AttemptItem),
     ):
         lapse = RESOURCES[resource]["Properties"]["TimeToLiveSpecification"]
         assert lapse == {"AttributeName": "expires_at", "Enabled": True}
@@ -116,7 +121,7 @@ def test_the_index_holds_all_that_a_list_shows_and_no_hash() -> None:
 
 def test_a_listed_user_is_the_user_without_the_hash(cloud: Cloud, connection: Connection) -> None:
     user = a_user(metadata={"a": 1}, email_verified=True, token_version=4)
-    add(DynamoUserStore(connection, Transactions(connection)), user)
+    add(DynamoUserStore(connection, Transactions(connection), ROWS), user)
     listed = [row for name in LISTS for row in UserItem.newest_first.query(name, page_size=5)]
     (row,) = listed
     assert row.password_hash is None
@@ -125,7 +130,7 @@ def test_a_listed_user_is_the_user_without_the_hash(cloud: Cloud, connection: Co
 
 
 def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
-    add(DynamoUserStore(connection, Transactions(connection)), a_user())
+    add(DynamoUserStore(connection, Transactions(connection), ROWS), a_user())
     rows = {row["pk"]["S"]: row for row in cloud.rows()}
     assert rows.keys() == {
         f"user#{public_id(1)}",
@@ -139,7 +144,7 @@ def test_markers_are_in_no_list(cloud: Cloud, connection: Connection) -> None:
 
 
 def test_users_are_spread_over_all_lists(cloud: Cloud, connection: Connection) -> None:
-    users = DynamoUserStore(connection, Transactions(connection))
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
     for number in range(24):
         add(users, a_user(number))
     lists = [row["listed_in"]["S"] for row in cloud.rows() if "listed_in" in row]
@@ -154,13 +159,13 @@ NEWER_ATTRIBUTES = ("token_version", "admin", "disabled", "email_verified", "met
 def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
     cloud: Cloud, connection: Connection, clock: FakeClock, name: str
 ) -> None:
-    users = DynamoUserStore(connection, Transactions(connection))
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
     add(users, a_user())
     cloud.change(public_id(1), **{name: None})
     assert users.get(public_id(1)) == a_user()
     assert users.page(10, None).users == (a_user(),)
     assert users.find_by_email("user-1@example.com") == a_user()
-    found = users.login_by_username("user 1", "a-key").credentials
+    found = users.login_by_username("user 1", "a-key", ORIGIN).credentials
     assert found is not None
     assert found.password_hash == "a hash"
     standing = DynamoStandingStore(connection, clock).standing(claims())
@@ -172,7 +177,7 @@ def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
 def test_a_row_older_than_an_attribute_is_changed_like_any_other(
     cloud: Cloud, connection: Connection, name: str
 ) -> None:
-    users = DynamoUserStore(connection, Transactions(connection))
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
 
     def older(number: int, **facts: Any) -> None:
         add(users, a_user(number, **facts))
@@ -187,7 +192,9 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
     )
     older(3)
     before = Credentials(a_user(3), "a hash")
-    assert users.change_password(before, "new", a_session(a_user(3, token_version=2)))
+    assert users.change_password(
+        before, "new", a_session(a_user(3, token_version=2)), a_count("an attempt")
+    )
     assert users.get(public_id(3)) == a_user(3, token_version=2)
     older(4)
     assert users.remove(a_user(4)) is Removal.DONE
@@ -200,7 +207,7 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
 def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
     cloud: Cloud, connection: Connection
 ) -> None:
-    users = DynamoUserStore(connection, Transactions(connection))
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
     add(users, a_user())
     cloud.change(public_id(1), from_the_future={"S": "precious"})
     users.set_rights(public_id(1), admin=True)
@@ -213,7 +220,7 @@ def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
 def test_a_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) -> None:
     # Rows like this one are in tables already: whatever changes here must still read them.
     add(
-        DynamoUserStore(connection, Transactions(connection)),
+        DynamoUserStore(connection, Transactions(connection), ROWS),
         a_user(registered_on=datetime(2026, 1, 2, 3, 4, 5, 6, UTC), metadata={"a": "ö"}),
     )
     (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
@@ -236,7 +243,7 @@ def test_a_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) ->
 
 
 def test_the_stages_tables_are_the_ones_that_are_used(cloud: Cloud, connection: Connection) -> None:
-    add(DynamoUserStore(connection, Transactions(connection)), a_user(registered_on=START))
+    add(DynamoUserStore(connection, Transactions(connection), ROWS), a_user(registered_on=START))
     assert len(cloud.rows(USERS)) == 3
     assert len(cloud.rows(SESSIONS)) == 1
     assert cloud.rows(REVOKED_TOKENS) == []
@@ -247,8 +254,8 @@ def test_a_sessions_row_is_kept_as_it_always_was(cloud: Cloud, connection: Conne
     spent = SpentToken(b"\x01", b"\x02", START)
     lineage = Lineage(b"family", b"token", (spent,))
     session = a_session(number=7, lineage=lineage, expires_at=START + timedelta(days=30))
-    store = DynamoSessionStore(connection, Transactions(connection))
-    assert store.open(session, None, 0)
+    store = DynamoSessionStore(connection, Transactions(connection), ROWS)
+    assert store.open(session, None, 0, ADMISSION)
     assert cloud.rows(SESSIONS) == [
         {
             "public_id": {"S": public_id(1)},

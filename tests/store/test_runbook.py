@@ -14,7 +14,7 @@ from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import SESSIONS, STAGE, USERS, Cloud
 from tests.fakes import START, public_id
-from tests.samples import a_session, a_user, add
+from tests.samples import ADMISSION, ORIGIN, ROWS, a_session, a_user, add
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 PROGRAMS = [
@@ -40,13 +40,13 @@ def _of_this_stage(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def users(cloud: Cloud, connection: Connection) -> DynamoUserStore:
     del cloud
-    return DynamoUserStore(connection, Transactions(connection))
+    return DynamoUserStore(connection, Transactions(connection), ROWS)
 
 
 @pytest.fixture
 def sessions(cloud: Cloud, connection: Connection) -> DynamoSessionStore:
     del cloud
-    return DynamoSessionStore(connection, Transactions(connection))
+    return DynamoSessionStore(connection, Transactions(connection), ROWS)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_user_is_copied_back_whole_and_alone(restored: Cloud, users: DynamoUse
     restored.clear()
     run("transact_write_items")
     assert users.get(public_id(1)) == a_user(1)
-    found = users.login_by_email("user-1@example.com", "a-key").credentials
+    found = users.login_by_email("user-1@example.com", "a-key", ORIGIN).credentials
     assert found is not None
     assert found.password_hash == "the old hash"
     assert users.find_by_username("user 1") == a_user(1)
@@ -116,7 +116,7 @@ def test_the_sessions_of_one_user_are_ended_and_nobody_elses(
     for number in (1, 2):
         add(users, a_user(number))
     for slot in range(1, 30):
-        assert sessions.open(a_session(a_user(1), slot), None, 0)
+        assert sessions.open(a_session(a_user(1), slot), None, 0, ADMISSION)
     before = cloud.rows()
     run("KeyConditionExpression")
     assert capsys.readouterr().out == f"ended: 30 of {public_id(1)}\n"

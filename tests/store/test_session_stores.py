@@ -22,7 +22,7 @@ from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import REVOKED_TOKENS, Cloud, Wire
 from tests.fakes import START, FakeSessionStore, FakeTables, FakeUserStore, public_id
-from tests.samples import a_session, a_user, add
+from tests.samples import ADMISSION, ROWS, a_count, a_session, a_user, add
 
 NOW = epoch_seconds(START)
 UNTIL = NOW + 900
@@ -58,8 +58,8 @@ def stores(request: pytest.FixtureRequest) -> Stores:
     connection: Connection = request.getfixturevalue("connection")
     transactions = Transactions(connection)
     return Stores(
-        DynamoUserStore(connection, transactions),
-        DynamoSessionStore(connection, transactions),
+        DynamoUserStore(connection, transactions, ROWS),
+        DynamoSessionStore(connection, transactions, ROWS),
         lambda: {
             row["token_id"]["S"]: int(row["expires_at"]["N"]) for row in cloud.rows(REVOKED_TOKENS)
         },
@@ -92,20 +92,20 @@ def test_a_session_is_read_back_as_it_was_opened(sessions: Sessions) -> None:
         client=Client("2001:db8::1", "Mozilla/5.0 (ü 🦊)"),
         token_version=7,
     )
-    assert sessions.open(session, None, UNTIL)
+    assert sessions.open(session, None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (session,)
 
 
 def test_a_client_that_says_nothing_of_itself_has_a_session_too(sessions: Sessions) -> None:
     session = a_session(client=Client("", ""))
-    assert sessions.open(session, None, UNTIL)
+    assert sessions.open(session, None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (session,)
 
 
 def test_the_sessions_of_a_user_are_theirs_alone(sessions: Sessions) -> None:
     for number in range(3):
-        sessions.open(a_session(number=number), None, UNTIL)
-    sessions.open(a_session(a_user(2)), None, UNTIL)
+        sessions.open(a_session(number=number), None, UNTIL, ADMISSION)
+    sessions.open(a_session(a_user(2)), None, UNTIL, ADMISSION)
     assert set(sessions.of_user(public_id(1))) == {a_session(number=number) for number in range(3)}
     assert sessions.of_user(public_id(2)) == (a_session(a_user(2)),)
     assert sessions.of_user(public_id(3)) == ()
@@ -117,14 +117,14 @@ def another(session: Session, **facts: object) -> Session:
 
 
 def test_a_slot_that_is_taken_is_left_alone(sessions: Sessions) -> None:
-    sessions.open(a_session(), None, UNTIL)
-    assert not sessions.open(another(a_session()), None, UNTIL)
+    sessions.open(a_session(), None, UNTIL, ADMISSION)
+    assert not sessions.open(another(a_session()), None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (a_session(),)
 
 
 def test_opening_a_session_may_be_repeated(sessions: Sessions) -> None:
     for _ in range(2):
-        assert sessions.open(a_session(), None, UNTIL)
+        assert sessions.open(a_session(), None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (a_session(),)
 
 
@@ -134,46 +134,46 @@ def test_opening_a_session_may_be_repeated(sessions: Sessions) -> None:
 def test_a_slot_of_a_session_that_has_ended_is_free(
     sessions: Sessions, ended: dict[str, object]
 ) -> None:
-    sessions.open(replace(a_session(token_version=3), **ended), None, UNTIL)  # type: ignore[arg-type] # named by the test
+    sessions.open(replace(a_session(token_version=3), **ended), None, UNTIL, ADMISSION)  # type: ignore[arg-type] # named by the test
     newer = another(a_session(), token_version=3)
-    assert sessions.open(newer, None, UNTIL)
+    assert sessions.open(newer, None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_a_session_of_a_newer_version_is_not_taken_for_an_ended_one(sessions: Sessions) -> None:
-    sessions.open(a_session(token_version=2), None, UNTIL)
-    assert not sessions.open(another(a_session(), token_version=1), None, UNTIL)
+    sessions.open(a_session(token_version=2), None, UNTIL, ADMISSION)
+    assert not sessions.open(another(a_session(), token_version=1), None, UNTIL, ADMISSION)
     assert sessions.of_user(public_id(1)) == (a_session(token_version=2),)
 
 
 @pytest.mark.parametrize("slot", [0, 1], ids=["its own slot", "another slot"])
 def test_one_session_makes_room_for_another(stores: Stores, slot: int) -> None:
-    stores.sessions.open(a_session(), None, UNTIL)
+    stores.sessions.open(a_session(), None, UNTIL, ADMISSION)
     newer = another(a_session(number=slot))
-    assert stores.sessions.open(newer, a_session(), UNTIL)
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION)
     assert stores.sessions.of_user(public_id(1)) == (newer,)
     assert stores.revoked() == {a_session().session_id: UNTIL}
-    assert stores.sessions.open(newer, a_session(), UNTIL), "it may be repeated"
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION), "it may be repeated"
     assert stores.sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_a_session_that_is_gone_already_makes_room_all_the_same(stores: Stores) -> None:
     newer = another(a_session(number=1))
-    assert stores.sessions.open(newer, a_session(), UNTIL)
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION)
     assert stores.sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_nothing_is_ended_for_a_session_that_finds_its_slot_taken(stores: Stores) -> None:
     for number in range(2):
-        stores.sessions.open(a_session(number=number), None, UNTIL)
-    assert not stores.sessions.open(another(a_session(number=1)), a_session(), UNTIL)
+        stores.sessions.open(a_session(number=number), None, UNTIL, ADMISSION)
+    assert not stores.sessions.open(another(a_session(number=1)), a_session(), UNTIL, ADMISSION)
     assert len(stores.sessions.of_user(public_id(1))) == 2
     assert stores.revoked() == {}
 
 
 def test_no_session_makes_room_in_the_place_of_another(stores: Stores) -> None:
-    stores.sessions.open(another(a_session()), None, UNTIL)
-    assert not stores.sessions.open(a_session(number=1), a_session(), UNTIL)
+    stores.sessions.open(another(a_session()), None, UNTIL, ADMISSION)
+    assert not stores.sessions.open(a_session(number=1), a_session(), UNTIL, ADMISSION)
     assert stores.sessions.of_user(public_id(1)) == (another(a_session()),)
     assert stores.revoked() == {}
 
@@ -183,7 +183,7 @@ def test_no_session_makes_room_in_the_place_of_another(stores: Stores) -> None:
 
 def test_a_token_finds_its_user_and_its_session(stores: Stores) -> None:
     add(stores.users, a_user())
-    stores.sessions.open(a_session(number=3), None, UNTIL)
+    stores.sessions.open(a_session(number=3), None, UNTIL, ADMISSION)
     token = a_token(a_session(number=3))
     expected = RefreshFacts(a_user(), a_session(number=3), key_revoked=False)
     assert stores.sessions.find(token, "a-key") == expected
@@ -199,7 +199,7 @@ def test_a_token_of_nobody_finds_nothing(stores: Stores) -> None:
 
 def test_a_token_does_not_find_the_session_that_came_into_its_slot(stores: Stores) -> None:
     add(stores.users, a_user())
-    stores.sessions.open(another(a_session(number=3)), None, UNTIL)
+    stores.sessions.open(another(a_session(number=3)), None, UNTIL, ADMISSION)
     found = stores.sessions.find(a_token(a_session(number=3)), "a-key")
     assert found == RefreshFacts(a_user(), None, key_revoked=False)
 
@@ -207,7 +207,7 @@ def test_a_token_does_not_find_the_session_that_came_into_its_slot(stores: Store
 def test_a_session_is_rotated_by_its_current_token(sessions: Sessions) -> None:
     token = a_token(a_session(), b"current")
     follower = a_token(a_session(), b"follower")
-    sessions.open(of(token), None, UNTIL)
+    sessions.open(of(token), None, UNTIL, ADMISSION)
     renewed = replace(
         of(follower),
         last_used_at=START + timedelta(minutes=1),
@@ -222,7 +222,7 @@ def test_a_token_that_is_no_longer_current_rotates_nothing_and_learns_what_is(
     sessions: Sessions,
 ) -> None:
     first, second, third = (a_token(a_session(), octets) for octets in (b"1", b"2", b"3"))
-    sessions.open(of(first), None, UNTIL)
+    sessions.open(of(first), None, UNTIL, ADMISSION)
     assert sessions.rotate(of(second), first) == of(second)
     assert sessions.rotate(of(third), first) == of(second)
     assert sessions.of_user(public_id(1)) == (of(second),)
@@ -232,7 +232,7 @@ def test_a_session_that_is_gone_or_another_is_not_rotated(sessions: Sessions) ->
     first, second = a_token(a_session(), b"1"), a_token(a_session(), b"2")
     assert sessions.rotate(of(second), first) is None
     assert sessions.of_user(public_id(1)) == ()
-    sessions.open(another(of(first)), None, UNTIL)
+    sessions.open(another(of(first)), None, UNTIL, ADMISSION)
     assert sessions.rotate(of(second), first) is None
     assert sessions.of_user(public_id(1)) == (another(of(first)),)
 
@@ -241,9 +241,11 @@ def test_a_new_password_comes_with_its_session_or_not_at_all(stores: Stores) -> 
     add(stores.users, a_user())
     session = a_session(a_user(token_version=2), number=9)
     wrong = Credentials(a_user(), "another hash")
-    assert not stores.users.change_password(wrong, "new", session)
+    assert not stores.users.change_password(wrong, "new", session, a_count("an attempt"))
     assert session not in stores.sessions.of_user(public_id(1))
-    assert stores.users.change_password(Credentials(a_user(), "a hash"), "new", session)
+    assert stores.users.change_password(
+        Credentials(a_user(), "a hash"), "new", session, a_count("an attempt")
+    )
     assert session in stores.sessions.of_user(public_id(1))
 
 
@@ -251,8 +253,8 @@ def test_a_new_password_comes_with_its_session_or_not_at_all(stores: Stores) -> 
 
 
 def test_an_ended_session_is_gone_and_remembered(stores: Stores) -> None:
-    stores.sessions.open(a_session(), None, UNTIL)
-    stores.sessions.open(a_session(number=1), None, UNTIL)
+    stores.sessions.open(a_session(), None, UNTIL, ADMISSION)
+    stores.sessions.open(a_session(number=1), None, UNTIL, ADMISSION)
     for _ in range(2):
         stores.sessions.end(public_id(1), a_session().session_id, UNTIL)
     assert stores.sessions.of_user(public_id(1)) == (a_session(number=1),)
@@ -260,7 +262,7 @@ def test_an_ended_session_is_gone_and_remembered(stores: Stores) -> None:
 
 
 def test_ending_a_session_whose_slot_is_anothers_by_now_ends_that_one_alone(stores: Stores) -> None:
-    stores.sessions.open(another(a_session()), None, UNTIL)
+    stores.sessions.open(another(a_session()), None, UNTIL, ADMISSION)
     stores.sessions.end(public_id(1), a_session().session_id, UNTIL)
     assert stores.sessions.of_user(public_id(1)) == (another(a_session()),)
     assert stores.revoked() == {a_session().session_id: UNTIL}
@@ -269,7 +271,7 @@ def test_ending_a_session_whose_slot_is_anothers_by_now_ends_that_one_alone(stor
 def test_a_session_that_can_be_used_is_ended_once(stores: Stores) -> None:
     owner = Principal(a_user(), "another-session")
     session_id = a_session().session_id
-    stores.sessions.open(a_session(), None, UNTIL)
+    stores.sessions.open(a_session(), None, UNTIL, ADMISSION)
     assert stores.sessions.end_if_alive(owner, session_id, NOW, UNTIL)
     assert stores.sessions.of_user(public_id(1)) == ()
     assert stores.revoked() == {session_id: UNTIL}
@@ -290,7 +292,7 @@ def test_a_session_that_can_be_used_is_ended_once(stores: Stores) -> None:
 def test_a_session_that_is_not_the_callers_or_has_ended_is_left_alone(
     stores: Stores, session: Session
 ) -> None:
-    stores.sessions.open(session, None, UNTIL)
+    stores.sessions.open(session, None, UNTIL, ADMISSION)
     owner = Principal(a_user(), "another-session")
     assert not stores.sessions.end_if_alive(owner, a_session().session_id, NOW, UNTIL)
     assert stores.sessions.of_user(session.public_id) == (session,)
@@ -299,8 +301,8 @@ def test_a_session_that_is_not_the_callers_or_has_ended_is_left_alone(
 
 def test_what_is_known_of_a_user_is_forgotten(sessions: Sessions) -> None:
     for number in range(40):
-        sessions.open(a_session(number=number), None, UNTIL)
-    sessions.open(a_session(a_user(2)), None, UNTIL)
+        sessions.open(a_session(number=number), None, UNTIL, ADMISSION)
+    sessions.open(a_session(a_user(2)), None, UNTIL, ADMISSION)
     for _ in range(2):
         sessions.forget(public_id(1))
     assert sessions.of_user(public_id(1)) == ()
@@ -312,8 +314,8 @@ def test_what_is_known_of_a_user_is_forgotten(sessions: Sessions) -> None:
 
 @pytest.fixture
 def real(cloud: Cloud, connection: Connection, wire: Wire) -> DynamoSessionStore:
-    store = DynamoSessionStore(connection, Transactions(connection))
-    add(DynamoUserStore(connection, Transactions(connection)), a_user())
+    store = DynamoSessionStore(connection, Transactions(connection), ROWS)
+    add(DynamoUserStore(connection, Transactions(connection), ROWS), a_user())
     wire.reset()
     del cloud
     return store
@@ -323,7 +325,7 @@ def test_a_refresh_is_one_consistent_read_and_one_conditional_write(
     real: DynamoSessionStore, wire: Wire
 ) -> None:
     token = a_token(a_session(), b"1")
-    real.open(of(token), None, UNTIL)
+    real.open(of(token), None, UNTIL, ADMISSION)
     wire.reset()
     real.find(token, "a-key")
     real.rotate(of(a_token(a_session(), b"2")), token)
@@ -344,7 +346,7 @@ def test_the_sessions_of_a_user_are_read_consistently(real: DynamoSessionStore, 
 
 def test_nothing_that_is_sent_is_part_of_a_token(real: DynamoSessionStore, wire: Wire) -> None:
     token = RefreshToken(public_id(1), a_session().session_id, b"f" * 16, b"s" * 32)
-    real.open(of(token), None, UNTIL)
+    real.open(of(token), None, UNTIL, ADMISSION)
     real.rotate(of(a_token(a_session(), b"t" * 32)), token)
     real.find(token, "a-key")
     sent = str(wire.calls)

@@ -16,7 +16,7 @@ from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import Cloud, Wire
 from tests.fakes import START, FakeClock, FakeStandingStore, FakeTables, FakeUserStore, public_id
-from tests.samples import a_user, add, claims
+from tests.samples import ROWS, a_user, add, claims
 
 NOW = epoch_seconds(START)
 
@@ -38,7 +38,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock) -> Stores:
     request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
     return Stores(
-        DynamoUserStore(connection, Transactions(connection)),
+        DynamoUserStore(connection, Transactions(connection), ROWS),
         DynamoStandingStore(connection, clock),
         lambda token_id, until: RevokedTokenItem(token_id, expires_at=until).save(),
     )

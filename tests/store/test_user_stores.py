@@ -6,15 +6,16 @@ from typing import Any, Protocol
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.attempts import KnownAddress, LoginFacts
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
-from chalicelib.domain.users import Credentials, LoginFacts, Removal, User
+from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.services.accounts import UserStore
 from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import CredentialStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.fakes import START, FakeUserStore, public_id
-from tests.samples import a_session, a_user, add
+from tests.samples import ORIGIN, ROWS, a_count, a_session, a_user, add
 
 
 class Users(UserStore, CredentialStore, PasswordStore, Protocol):
@@ -27,15 +28,15 @@ def users(request: pytest.FixtureRequest) -> Users:
         return FakeUserStore()
     request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
-    return DynamoUserStore(connection, Transactions(connection))
+    return DynamoUserStore(connection, Transactions(connection), ROWS)
 
 
 def _by_email(users: Users, key: str) -> Credentials | None:
-    return users.login_by_email(key, "a-key").credentials
+    return users.login_by_email(key, "a-key", ORIGIN).credentials
 
 
 def _by_username(users: Users, key: str) -> Credentials | None:
-    return users.login_by_username(key, "a-key").credentials
+    return users.login_by_username(key, "a-key", ORIGIN).credentials
 
 
 def _walk(users: Users, limit: int) -> list[list[str]]:
@@ -323,11 +324,15 @@ def test_a_password_is_changed_by_whoever_knows_the_present_hash_and_version(use
         Credentials(a_user(1, token_version=3), "a hash"),
         Credentials(a_user(2, token_version=4), "a hash"),
     ):
-        assert not users.change_password(stale, "a new hash", session)
+        assert not users.change_password(stale, "a new hash", session, a_count("an attempt"))
         assert _by_email(users, "user-1@example.com") == Credentials(user, "a hash")
-    assert users.change_password(Credentials(user, "a hash"), "a new hash", session)
+    assert users.change_password(
+        Credentials(user, "a hash"), "a new hash", session, a_count("an attempt")
+    )
     changed = Credentials(a_user(1, token_version=5), "a new hash")
-    assert users.login_by_id(public_id(1), "a-key") == LoginFacts(changed, key_revoked=False)
+    assert users.login_by_id(public_id(1), "a-key", ORIGIN) == LoginFacts(
+        changed, key_revoked=False, address=KnownAddress.of(session), failures_from_address=0
+    )
 
 
 # Listing

@@ -126,6 +126,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     with telemetry.recording("request") as record:
         record.note(outcome="wrong_credentials")
         telemetry.security_event("refresh_token_reused", user="a-user", session="a-session")
+        telemetry.security_event("attempts_limited", user="a-user", counted="account")
     with telemetry.recording("request") as record:
         record.failed = True
     with telemetry.recording("key_rotation", action="publish", key="a-key") as record:

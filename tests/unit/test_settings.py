@@ -33,6 +33,9 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         session_absolute_seconds=365 * 86_400,
         refresh_grace_seconds=10,
         sessions_per_user=100,
+        attempts_per_account=20,
+        attempts_window_seconds=600,
+        failures_per_address=300,
         bcrypt_cost=12,
         password_min_length=8,
         breach_check="off",
@@ -53,6 +56,9 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         session_absolute_seconds=365 * 86_400,
         refresh_grace_seconds=10,
         sessions_per_user=100,
+        attempts_per_account=20,
+        attempts_window_seconds=600,
+        failures_per_address=300,
         bcrypt_cost=12,
         password_min_length=8,
         breach_check="off",
@@ -73,6 +79,9 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_SESSION_ABSOLUTE_SECONDS": "7200",
             "ACCOUNTS_REFRESH_GRACE_SECONDS": "30",
             "ACCOUNTS_SESSIONS_PER_USER": "5",
+            "ACCOUNTS_ATTEMPTS_PER_ACCOUNT": "5",
+            "ACCOUNTS_ATTEMPTS_WINDOW_SECONDS": "900",
+            "ACCOUNTS_FAILURES_PER_ADDRESS": "1000",
             "ACCOUNTS_BCRYPT_COST": "13",
             "ACCOUNTS_PASSWORD_MIN_LENGTH": "15",
             "ACCOUNTS_BREACH_CHECK": "range",
@@ -85,6 +94,8 @@ def test_everything_can_be_set() -> None:
     assert (loaded.session_idle_seconds, loaded.session_absolute_seconds) == (3_600, 7_200)
     assert (loaded.refresh_grace_seconds, loaded.sessions_per_user) == (30, 5)
     assert (loaded.password_min_length, loaded.breach_check) == (15, "range")
+    assert (loaded.attempts_per_account, loaded.attempts_window_seconds) == (5, 900)
+    assert loaded.failures_per_address == 1_000
     assert loaded.key_rotation_days == 90
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
@@ -94,6 +105,7 @@ def test_the_names_of_a_stage_carry_it() -> None:
     assert loaded.users_table == "accounts-prod-users"
     assert loaded.revoked_tokens_table == "accounts-prod-revoked-tokens"
     assert loaded.sessions_table == "accounts-prod-sessions"
+    assert loaded.attempts_table == "accounts-prod-attempts"
     assert loaded.keys_path == "/accounts/prod"
 
 
@@ -134,6 +146,12 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("CURSOR_SECRET", ""),
         ("CURSOR_SECRET", "development-only-cursor-secret"),
         ("CURSOR_SECRET", "x" * 31),
+        ("ATTEMPTS_PER_ACCOUNT", "0"),
+        ("ATTEMPTS_PER_ACCOUNT", "1001"),
+        ("ATTEMPTS_WINDOW_SECONDS", "0"),
+        ("ATTEMPTS_WINDOW_SECONDS", "86401"),
+        ("FAILURES_PER_ADDRESS", "199"),
+        ("FAILURES_PER_ADDRESS", "100001"),
         ("ACCESS_TOKEN_SECONDS", "0"),
         ("ACCESS_TOKEN_SECONDS", "86401"),
         ("ACCESS_TOKEN_SECONDS", "-1"),

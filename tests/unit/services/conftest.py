@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.tokens import AccessToken
 from chalicelib.domain.users import User
 from chalicelib.keys.parameters import Parameter
+from chalicelib.services.attempts import AttemptLimits, AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.password_policy import PasswordPolicy
@@ -14,6 +15,7 @@ from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.token_sets import SessionLimits, TokenSetService
 from chalicelib.services.tokens import TokenIssuer, TokenVerifier
 from tests.fakes import (
+    FakeAttemptStore,
     FakeClock,
     FakeIds,
     FakeKeySource,
@@ -107,6 +109,19 @@ GRACE = timedelta(seconds=10)
 @pytest.fixture
 def refresh_tokens() -> RefreshTokens:
     return RefreshTokens(GRACE, FakeRandom().octets)
+
+
+ATTEMPT_LIMITS = AttemptLimits(per_account=3, window=timedelta(minutes=10), per_address=200)
+
+
+@pytest.fixture
+def attempt_store(tables: FakeTables) -> FakeAttemptStore:
+    return FakeAttemptStore(tables)
+
+
+@pytest.fixture
+def attempts(attempt_store: FakeAttemptStore, clock: FakeClock) -> AttemptService:
+    return AttemptService(attempt_store, ATTEMPT_LIMITS, clock)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from chalicelib.domain.sessions import TokenSet
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.accounts import AccountService
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
@@ -53,12 +54,13 @@ def accounts(
     policy: PasswordPolicy,
     hasher: PasswordHasher,
     token_sets: TokenSetService,
+    attempts: AttemptService,
     clock: FakeClock,
 ) -> AccountService:
     return AccountService(
         users,
         session_store,
-        CredentialService(users, policy, hasher, token_sets),
+        CredentialService(users, policy, hasher, token_sets, attempts),
         policy,
         hasher,
         token_sets,
@@ -370,7 +372,7 @@ def test_the_last_admin_stays(
             accounts.set_rights(admin, whose, **rights)
     users.rows[CALLER.public_id] = Credentials(CALLER, PasswordHasher(4).hash(Password(PASSWORD)))
     with pytest.raises(LastAdminError):
-        accounts.close(admin, whose, Password(PASSWORD))
+        accounts.close(admin, whose, Password(PASSWORD), CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
     kept = accounts.set_rights(admin, whose, admin=True, disabled=False)
     assert kept == CALLER, "what is so already needs nobody else"
@@ -393,7 +395,7 @@ def test_of_two_admins_who_demote_each_other_one_is_left(
     with pytest.raises(NotAllowedError):
         accounts.set_rights(a_caller(other), CALLER.public_id, admin=False, disabled=None)
     with pytest.raises(NotAllowedError):
-        accounts.close(a_caller(other), CALLER.public_id, None)
+        accounts.close(a_caller(other), CALLER.public_id, None, CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
 
 
@@ -421,7 +423,7 @@ def test_an_account_that_is_closed_is_gone_with_its_sessions(
     tables: FakeTables,
 ) -> None:
     token_set, caller = zoe
-    accounts.close(caller, "me", Password(PASSWORD))
+    accounts.close(caller, "me", Password(PASSWORD), CLIENT)
     assert tables.users == {}
     assert tables.sessions == {}
     with pytest.raises(TokenInvalidError):
@@ -435,23 +437,23 @@ def test_ones_own_account_is_closed_with_its_password_alone(
 ) -> None:
     _, caller = zoe
     with pytest.raises(InvalidInputError) as missing:
-        accounts.close(caller, whose, None)
+        accounts.close(caller, whose, None, CLIENT)
     assert missing.value.errors.keys() == {"current_password"}
     with pytest.raises(WrongPasswordError):
-        accounts.close(caller, whose, Password("wrong"))
+        accounts.close(caller, whose, Password("wrong"), CLIENT)
     assert users.rows.keys() == {public_id(1)}
-    accounts.close(caller, whose, Password(PASSWORD))
+    accounts.close(caller, whose, Password(PASSWORD), CLIENT)
     assert not users.rows
 
 
 def test_an_admin_closes_anybodys_account(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:
-    accounts.close(admin, OTHER.public_id, None)
+    accounts.close(admin, OTHER.public_id, None, CLIENT)
     assert users.rows.keys() == {CALLER.public_id}
     for nobody in (OTHER.public_id, "nobody", ""):
         with pytest.raises(UserNotFoundError):
-            accounts.close(admin, nobody, None)
+            accounts.close(admin, nobody, None, CLIENT)
 
 
 def test_only_an_admin_closes_the_accounts_of_others(
@@ -460,7 +462,7 @@ def test_only_an_admin_closes_the_accounts_of_others(
     del admin
     for whose in (CALLER.public_id, public_id(9)):
         with pytest.raises(NotAllowedError):
-            accounts.close(a_caller(OTHER), whose, Password(PASSWORD))
+            accounts.close(a_caller(OTHER), whose, Password(PASSWORD), CLIENT)
     assert len(users.rows) == 2
 
 
@@ -478,19 +480,19 @@ def test_an_account_that_changes_meanwhile_is_read_again(
         return remove(user, other_admin)
 
     users.remove = changed  # type: ignore[method-assign] # for this store alone
-    accounts.close(admin, OTHER.public_id, None)
+    accounts.close(admin, OTHER.public_id, None, CLIENT)
     assert OTHER.public_id not in users.rows
     left = 3
     add(users, OTHER)
     with pytest.raises(UnavailableError):
-        accounts.close(admin, OTHER.public_id, None)
+        accounts.close(admin, OTHER.public_id, None, CLIENT)
 
 
 def test_an_account_is_closed_although_its_sessions_are_not_cleared_away(
     accounts: AccountService, admin: Principal, session_store: FakeSessionStore, tables: FakeTables
 ) -> None:
     session_store.down = True
-    accounts.close(admin, OTHER.public_id, None)
+    accounts.close(admin, OTHER.public_id, None, CLIENT)
     assert OTHER.public_id not in tables.users
 
 
@@ -502,5 +504,5 @@ def test_what_cannot_be_a_user_is_neither_changed_nor_looked_for(
         with pytest.raises(UserNotFoundError):
             accounts.set_rights(admin, impossible, admin=True, disabled=None)
         with pytest.raises(UserNotFoundError):
-            accounts.close(admin, impossible, None)
+            accounts.close(admin, impossible, None, CLIENT)
     assert users.calls == calls

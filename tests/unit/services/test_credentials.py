@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.attempts import Count
 from chalicelib.domain.errors import (
     InvalidInputError,
     RefreshTokenInvalidError,
@@ -15,6 +16,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Session, TokenSet
 from chalicelib.domain.users import Credentials
 from chalicelib.keys.parameters import new_signing_key
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.keyring import KeyRing
@@ -31,7 +33,16 @@ from tests.fakes import (
     FakeTables,
     FakeUserStore,
 )
-from tests.samples import CLIENT, COMMON, PASSWORD, a_caller, a_user, add, header_of
+from tests.samples import (
+    ADMISSION,
+    CLIENT,
+    COMMON,
+    PASSWORD,
+    a_caller,
+    a_user,
+    add,
+    header_of,
+)
 
 RIGHT = Password(PASSWORD)
 NEW = NewPassword("another horse altogether")
@@ -48,10 +59,11 @@ def credentials(
     policy: PasswordPolicy,
     hasher: PasswordHasher,
     token_sets: TokenSetService,
+    attempts: AttemptService,
 ) -> CredentialService:
     add(users, a_user(), hasher.hash(RIGHT))
     users.tables.sessions.clear()
-    return CredentialService(users, policy, hasher, token_sets)
+    return CredentialService(users, policy, hasher, token_sets, attempts)
 
 
 @pytest.fixture
@@ -61,9 +73,12 @@ def sessions(
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
+    attempts: AttemptService,
     clock: FakeClock,
 ) -> SessionService:
-    return SessionService(users, session_store, hasher, token_sets, refresh_tokens, clock=clock)
+    return SessionService(
+        users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+    )
 
 
 LogIn = Callable[[], tuple[TokenSet, Principal]]
@@ -121,7 +136,7 @@ def test_the_session_that_a_new_password_opens_is_not_in_the_way_of_a_slower_log
     (slower,) = session_store.rows.values()
     assert slower.session_id == changed.session_id
     # A login that read the user before the change may try the same slot only now.
-    assert not session_store.open(_of_version(slower, 1), None, 0)
+    assert not session_store.open(_of_version(slower, 1), None, 0, ADMISSION)
     assert session_store.rows[slower.public_id, slower.slot] == slower
 
 
@@ -145,12 +160,12 @@ def test_a_wrong_password_changes_nothing(
     before = dict(users.rows)
     for act in (
         lambda: credentials.change(caller, Password("wrong"), NEW, CLIENT),
-        lambda: credentials.confirm(caller, Password("wrong")),
+        lambda: credentials.confirm(caller, Password("wrong"), CLIENT),
     ):
         with pytest.raises(WrongPasswordError):
             act()
     assert users.rows == before
-    credentials.confirm(caller, RIGHT)
+    credentials.confirm(caller, RIGHT, CLIENT)
 
 
 @pytest.mark.parametrize("new", [COMMON, "USER-1@example.com", "SHORT"])
@@ -170,7 +185,7 @@ def test_a_password_that_could_no_longer_be_chosen_is_still_confirmed_and_change
 ) -> None:
     caller, old = a_caller(), Password(COMMON)
     users.rows[caller.user.public_id] = Credentials(caller.user, hasher.hash(old))
-    credentials.confirm(caller, old)
+    credentials.confirm(caller, old, CLIENT)
     credentials.change(caller, old, NEW, CLIENT)
     assert hasher.matches(NEW, users.rows[caller.user.public_id].password_hash)
 
@@ -184,7 +199,7 @@ def test_a_caller_whose_sessions_have_ended_meanwhile_is_refused(
         credentials.change(caller, RIGHT, NEW, CLIENT)
     users.rows.clear()
     with pytest.raises(TokenInvalidError):
-        credentials.confirm(caller, RIGHT)
+        credentials.confirm(caller, RIGHT, CLIENT)
 
 
 class _Rival:
@@ -196,11 +211,13 @@ class _Rival:
         self._times = times
         users.change_password = self.change  # type: ignore[method-assign] # for this store alone
 
-    def change(self, before: Credentials, new_hash: str, session: Session) -> bool:
+    def change(
+        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+    ) -> bool:
         if self._times:
             self._times -= 1
             self._act()
-        return self._change(before, new_hash, session)
+        return self._change(before, new_hash, session, given_back)
 
 
 def test_a_login_that_hashes_the_password_anew_does_not_hinder_a_change(

@@ -19,6 +19,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, RefreshToken, Session, TokenSet
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.keys.parameters import new_signing_key
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.passwords import PasswordHasher
@@ -76,10 +77,13 @@ def service(
     session_store: FakeSessionStore,
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
+    attempts: AttemptService,
     clock: FakeClock,
 ) -> Service:
     def service(hasher: PasswordHasher) -> SessionService:
-        return SessionService(users, session_store, hasher, token_sets, refresh_tokens, clock=clock)
+        return SessionService(
+            users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+        )
 
     return service
 
