@@ -247,7 +247,10 @@ class Container:
     def _connection(self) -> "Connection":
         from chalicelib.store.items import (
             AttemptItem,
+            EventItem,
+            MailedTokenItem,
             MarkerItem,
+            MessageItem,
             RevokedTokenItem,
             SessionItem,
             UserItem,
@@ -259,9 +262,12 @@ class Container:
             {
                 UserItem: settings.users_table,
                 MarkerItem: settings.users_table,
+                MailedTokenItem: settings.users_table,
                 RevokedTokenItem: settings.revoked_tokens_table,
                 SessionItem: settings.sessions_table,
                 AttemptItem: settings.attempts_table,
+                EventItem: settings.activity_table,
+                MessageItem: settings.outbox_table,
             }
         )
 

@@ -25,12 +25,14 @@ _MOST_ATTEMPTS = 1_000
 # Behind one address there may be a whole university.
 _FEWEST_FAILURES = 200
 _MOST_FAILURES = 100_000
+_MOST_ACTIVITY_DAYS = 3_650
 _MOST_ROTATION_DAYS = 3_650
 # The domain's own, which the authorizer would have to load Unicode's tables for.
 _SHORTEST_MINIMUM = 8
 _LONGEST_MINIMUM = 64
 """SP 800-63B-4, section 3.1.1.2, would have passwords of that length allowed."""
 _BREACH_CHECKS = re.compile(r"off|range")
+_EMAIL_VERIFICATIONS = re.compile(r"off|warn|require")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#]+")
@@ -62,6 +64,10 @@ class Settings:
     password_min_length: int
     breach_check: str
     """`range` if new passwords are looked up in Pwned Passwords, `off` if they are not."""
+    email_verification: str
+    """`off`, `warn` or `require`: what it takes to log in with an address that is not verified."""
+    activity_days: int
+    """For how long it is kept what happened to an account."""
     key_rotation_days: int
     """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
     cursor_secret: str = field(repr=False)
@@ -86,6 +92,16 @@ class Settings:
     def attempts_table(self) -> str:
         """Named by infra/data.yaml."""
         return f"accounts-{self.stage}-attempts"
+
+    @property
+    def activity_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-activity"
+
+    @property
+    def outbox_table(self) -> str:
+        """Named by infra/data.yaml."""
+        return f"accounts-{self.stage}-outbox"
 
     @property
     def keys_path(self) -> str:
@@ -132,6 +148,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             "PASSWORD_MIN_LENGTH", _SHORTEST_MINIMUM, _LONGEST_MINIMUM, _SHORTEST_MINIMUM
         ),
         breach_check=reader.text("BREACH_CHECK", _BREACH_CHECKS, "off or range", "off"),
+        email_verification=reader.text(
+            "EMAIL_VERIFICATION", _EMAIL_VERIFICATIONS, "off, warn or require", "warn"
+        ),
+        activity_days=reader.number("ACTIVITY_DAYS", 1, _MOST_ACTIVITY_DAYS, 90),
         key_rotation_days=reader.number("KEY_ROTATION_DAYS", 0, _MOST_ROTATION_DAYS, 0),
         cursor_secret=reader.text(
             "CURSOR_SECRET", _ANY, "a random secret", _DEVELOPMENT_SECRET if local else None

@@ -27,6 +27,8 @@ TABLES = {
     "RevokedTokensTable": "revoked-tokens",
     "SessionsTable": "sessions",
     "AttemptsTable": "attempts",
+    "ActivityTable": "activity",
+    "OutboxTable": "outbox",
 }
 """The template's tables, and what each is called after `accounts-<stage>-`."""
 

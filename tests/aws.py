@@ -26,6 +26,8 @@ USERS = f"accounts-{STAGE}-users"
 REVOKED_TOKENS = f"accounts-{STAGE}-revoked-tokens"
 SESSIONS = f"accounts-{STAGE}-sessions"
 ATTEMPTS = f"accounts-{STAGE}-attempts"
+ACTIVITY = f"accounts-{STAGE}-activity"
+OUTBOX = f"accounts-{STAGE}-outbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Cloud:
     def clear(self) -> None:
         """Empty the tables, behind moto's back: through the front door it takes 30 ms a test."""
         tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][self.dynamodb.meta.region_name].tables
-        for name in (USERS, REVOKED_TOKENS, SESSIONS, ATTEMPTS):
+        for name in (USERS, REVOKED_TOKENS, SESSIONS, ATTEMPTS, ACTIVITY, OUTBOX):
             tables[name].items.clear()
 
     def copy(self, row: dict[str, Any], **values: Any) -> None:

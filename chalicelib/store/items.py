@@ -76,6 +76,23 @@ class MarkerItem(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     public_id = UnicodeAttribute()
+    expires_at = NumberAttribute(null=True)  # of a former address, how long nobody else gets it
+
+
+class MailedTokenItem(Model):
+    """A token that was mailed, under `mailed#<its hash>`, in the same table as the users."""
+
+    class Meta:
+        """Read by PynamoDB; the table's name is put in by `bind`."""
+
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    owner = UnicodeAttribute()
+    purpose = UnicodeAttribute()
+    expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+    address = UnicodeAttribute()
+    password_mark = UnicodeAttribute(null=True)
 
 
 class RevokedTokenItem(Model):
@@ -130,6 +147,43 @@ class AttemptItem(Model):
     expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
     attempts = NumberAttribute(null=True)  # of a count
     token_version = NumberAttribute(null=True)  # of a known address
+
+
+class EventItem(Model):
+    """Something that happened to an account: its activity is one query, by time."""
+
+    class Meta:
+        """Read by PynamoDB; the table's name is put in by `bind`."""
+
+        table_name = ""
+
+    public_id = UnicodeAttribute(hash_key=True)
+    place = UnicodeAttribute(range_key=True)  # the moment and a UUID: unique, and in order
+    act = UnicodeAttribute()
+    expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+    ip = UnicodeAttribute(null=True)
+    user_agent = UnicodeAttribute(null=True)
+    actor = UnicodeAttribute(null=True)
+    session_id = UnicodeAttribute(null=True)
+    changed = UnicodeAttribute(null=True)
+
+
+class MessageItem(Model):
+    """What is still to be done for a change. The table's stream hands it to who does it."""
+
+    class Meta:
+        """Read by PynamoDB; the table's name is put in by `bind`."""
+
+        table_name = ""
+
+    message_id = UnicodeAttribute(hash_key=True)
+    errand = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    expires_at = NumberAttribute()  # seconds since the epoch, as DynamoDB's TTL counts
+    public_id = UnicodeAttribute(null=True)
+    email_key = UnicodeAttribute(null=True)
+    address = UnicodeAttribute(null=True)
+    language = UnicodeAttribute()
 
 
 class _TimedConnection(Connection):

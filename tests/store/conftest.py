@@ -6,7 +6,10 @@ from pynamodb.connection import Connection
 from chalicelib.keys.parameters import Parameter
 from chalicelib.store.items import (
     AttemptItem,
+    EventItem,
+    MailedTokenItem,
     MarkerItem,
+    MessageItem,
     RevokedTokenItem,
     SessionItem,
     UserItem,
@@ -14,7 +17,7 @@ from chalicelib.store.items import (
 )
 from chalicelib.store.transactions import Transactions
 from tests import aws
-from tests.aws import ATTEMPTS, REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
+from tests.aws import ACTIVITY, ATTEMPTS, OUTBOX, REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 
 
 @pytest.fixture(scope="package")
@@ -29,9 +32,12 @@ def connection(_aws: Cloud) -> Connection:
         {
             UserItem: USERS,
             MarkerItem: USERS,
+            MailedTokenItem: USERS,
             RevokedTokenItem: REVOKED_TOKENS,
             SessionItem: SESSIONS,
             AttemptItem: ATTEMPTS,
+            EventItem: ACTIVITY,
+            MessageItem: OUTBOX,
         }
     )
 

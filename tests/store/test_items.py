@@ -10,7 +10,16 @@ from pynamodb.models import Model
 
 from chalicelib.domain.sessions import Lineage, SpentToken
 from chalicelib.domain.users import Credentials, Removal, User
-from chalicelib.store.items import AttemptItem, MarkerItem, RevokedTokenItem, SessionItem, UserItem
+from chalicelib.store.items import (
+    AttemptItem,
+    EventItem,
+    MailedTokenItem,
+    MarkerItem,
+    MessageItem,
+    RevokedTokenItem,
+    SessionItem,
+    UserItem,
+)
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
@@ -28,6 +37,7 @@ def _cloudformation(text: str) -> Any:
         **loader.yaml_constructors,
         "!Sub": lambda _, node: node.value,
         "!Ref": lambda _, node: node.value,
+        "!GetAtt": lambda _, node: node.value,
     }
     return loader.get_data()
 
@@ -35,10 +45,12 @@ def _cloudformation(text: str) -> Any:
 TEMPLATE: dict[str, Any] = _cloudformation(DATA_TEMPLATE.read_text(encoding="utf-8"))
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 MODELS: dict[str, list[type[Model]]] = {
-    "UsersTable": [UserItem, MarkerItem],
+    "UsersTable": [UserItem, MarkerItem, MailedTokenItem],
     "RevokedTokensTable": [RevokedTokenItem],
     "SessionsTable": [SessionItem],
     "AttemptsTable": [AttemptItem],
+    "ActivityTable": [EventItem],
+    "OutboxTable": [MessageItem],
 }
 every_table = pytest.mark.parametrize("resource", RESOURCES)
 INDEX: dict[str, Any] = RESOURCES["UsersTable"]["Properties"]["GlobalSecondaryIndexes"][0]
@@ -60,7 +72,8 @@ def test_a_tables_data_outlives_its_stack(resource: str) -> None:
 def test_a_table_is_protected_and_encrypted(resource: str) -> None:
     properties = RESOURCES[resource]["Properties"]
     assert properties["DeletionProtectionEnabled"] is True
-    recovered = resource != "AttemptsTable"  # whose rows are of no use a day later
+    # The rows of two tables are of no use a day later.
+    recovered = resource not in ("AttemptsTable", "OutboxTable")
     assert properties["PointInTimeRecoverySpecification"] == {
         "PointInTimeRecoveryEnabled": recovered
     }
@@ -90,16 +103,20 @@ def test_a_tables_key_is_the_models(resource: str) -> None:
 
 
 def test_what_lapses_goes_away_by_itself_and_users_do_not() -> None:
+    assert "expires_at" not in UserItem.get_attributes()
     for resource, model in (
         ("RevokedTokensTable", RevokedTokenItem),
         ("SessionsTable", SessionItem),
         ("AttemptsTable", AttemptItem),
+        ("UsersTable", MailedTokenItem),
+        ("UsersTable", MarkerItem),
+        ("ActivityTable", EventItem),
+        ("OutboxTable", MessageItem),
     ):
         lapse = RESOURCES[resource]["Properties"]["TimeToLiveSpecification"]
         assert lapse == {"AttributeName": "expires_at", "Enabled": True}
         assert model.expires_at.attr_name == "expires_at"
         assert model.expires_at.attr_type == "N"
-    assert "TimeToLiveSpecification" not in RESOURCES["UsersTable"]["Properties"]
 
 
 def test_the_index_is_the_models() -> None:

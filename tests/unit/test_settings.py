@@ -39,6 +39,8 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         bcrypt_cost=12,
         password_min_length=8,
         breach_check="off",
+        email_verification="warn",
+        activity_days=90,
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
         cors_origins=("*",),
@@ -62,6 +64,8 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         bcrypt_cost=12,
         password_min_length=8,
         breach_check="off",
+        email_verification="warn",
+        activity_days=90,
         key_rotation_days=0,
         cursor_secret=SECRET,
         cors_origins=(),
@@ -85,6 +89,8 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_BCRYPT_COST": "13",
             "ACCOUNTS_PASSWORD_MIN_LENGTH": "15",
             "ACCOUNTS_BREACH_CHECK": "range",
+            "ACCOUNTS_EMAIL_VERIFICATION": "require",
+            "ACCOUNTS_ACTIVITY_DAYS": "400",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
         }
@@ -96,7 +102,8 @@ def test_everything_can_be_set() -> None:
     assert (loaded.password_min_length, loaded.breach_check) == (15, "range")
     assert (loaded.attempts_per_account, loaded.attempts_window_seconds) == (5, 900)
     assert loaded.failures_per_address == 1_000
-    assert loaded.key_rotation_days == 90
+    assert loaded.email_verification == "require"
+    assert (loaded.activity_days, loaded.key_rotation_days) == (400, 90)
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
 
