@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     from chalicelib.services.attempts import AttemptService
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
+    from chalicelib.services.emails import EmailService
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
+    from chalicelib.services.mailed_tokens import MailedTokenReader
     from chalicelib.services.password_policy import BreachRegister, PasswordPolicy
     from chalicelib.services.passwords import PasswordHasher
+    from chalicelib.services.recovery import RecoveryService
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
+    from chalicelib.store.recoveries import DynamoRecoveryStore
     from chalicelib.store.sessions import DynamoSessionStore
     from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
@@ -103,6 +108,34 @@ class Container:
 
         return CredentialService(
             self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+        )
+
+    @cached_property
+    def recovery(self) -> "RecoveryService":
+        """Choosing another password by mail."""
+        from chalicelib.services.recovery import RecoveryService
+
+        return RecoveryService(
+            self._recoveries,
+            self._mailed_tokens,
+            self._password_policy,
+            self._hasher,
+            self._attempts,
+            self._trails,
+        )
+
+    @cached_property
+    def emails(self) -> "EmailService":
+        """Verifying emails, changing them, and undoing that."""
+        from chalicelib.services.emails import EmailService
+
+        return EmailService(
+            self._recoveries,
+            self._mailed_tokens,
+            self.credentials,
+            self._attempts,
+            self._trails,
+            clock=self._clock,
         )
 
     @cached_property
@@ -184,6 +217,15 @@ class Container:
         return RefreshTokens(grace, self._random_octets)
 
     @cached_property
+    def _trails(self) -> "TrailService":
+        from chalicelib.services.trails import TrailService
+        from chalicelib.store.trails import DynamoTrailStore
+
+        kept_for = timedelta(days=self.settings.activity_days)
+        store = DynamoTrailStore(self._transactions)
+        return TrailService(store, self._clock, self._new_id, kept_for)
+
+    @cached_property
     def _attempts(self) -> "AttemptService":
         from chalicelib.services.attempts import AttemptLimits, AttemptService
         from chalicelib.store.attempts import DynamoAttemptStore
@@ -193,6 +235,7 @@ class Container:
             per_account=settings.attempts_per_account,
             window=timedelta(seconds=settings.attempts_window_seconds),
             per_address=settings.failures_per_address,
+            mails=settings.mails_per_hour,
         )
         store = DynamoAttemptStore(self._transactions, self._attempt_rows)
         return AttemptService(store, limits, self._clock)
@@ -207,13 +250,27 @@ class Container:
     def _users(self) -> "DynamoUserStore":
         from chalicelib.store.users import DynamoUserStore
 
-        return DynamoUserStore(self._connection, self._transactions, self._attempt_rows)
+        return DynamoUserStore(
+            self._connection, self._transactions, self._attempt_rows, self._clock
+        )
 
     @cached_property
     def _sessions(self) -> "DynamoSessionStore":
         from chalicelib.store.sessions import DynamoSessionStore
 
         return DynamoSessionStore(self._connection, self._transactions, self._attempt_rows)
+
+    @cached_property
+    def _recoveries(self) -> "DynamoRecoveryStore":
+        from chalicelib.store.recoveries import DynamoRecoveryStore
+
+        return DynamoRecoveryStore(self._connection, self._transactions, self._clock)
+
+    @cached_property
+    def _mailed_tokens(self) -> "MailedTokenReader":
+        from chalicelib.services.mailed_tokens import MailedTokenReader
+
+        return MailedTokenReader(self._recoveries, self._attempts, self._clock)
 
     @cached_property
     def _transactions(self) -> "Transactions":

@@ -60,6 +60,8 @@ class Settings:
     attempts_per_account: int
     attempts_window_seconds: int
     failures_per_address: int
+    mails_per_hour: int
+    """How many mails of one kind may be asked for, for one address or account."""
     bcrypt_cost: int
     password_min_length: int
     breach_check: str
@@ -141,6 +143,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         failures_per_address=reader.number(
             "FAILURES_PER_ADDRESS", _FEWEST_FAILURES, _MOST_FAILURES, 300
         ),
+        mails_per_hour=reader.number("MAILS_PER_HOUR", 1, _MOST_ATTEMPTS, 5),
         bcrypt_cost=reader.number(
             "BCRYPT_COST", 4 if stage == "test" else _USUAL_BCRYPT_COST, 16, _USUAL_BCRYPT_COST
         ),

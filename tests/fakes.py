@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.activity import Event
 from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.email_changes import EmailChange, held_emails
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
     UsernameTakenError,
     UserNotFoundError,
 )
+from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenFacts, MailedTokenRecord
 from chalicelib.domain.names import fold
+from chalicelib.domain.outbox import Message
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
@@ -97,6 +102,24 @@ class FakeTables:
     """How many attempts, by what is counted and when the window began."""
     addresses: dict[tuple[str, str], KnownAddress] = field(default_factory=dict)
 
+    events: list[Event] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def keep(self, trail: Trail) -> None:
+        self.events += trail.events
+        self.messages += trail.messages
+
+    mailed: dict[str, MailedTokenRecord] = field(default_factory=dict)
+    """By the hash of the secret."""
+
+    def is_taken(self, email: str, public_id: str, now: datetime) -> bool:
+        """Tell whether an address is somebody else's, or held for them."""
+        return any(
+            fold(email) in map(fold, (user.email, *(held.email for held in held_emails(user, now))))
+            for user in (row.user for row in self.users.values())
+            if user.public_id != public_id
+        )
+
     def counted(self, count: Count) -> int:
         return self.counts.get((count.of, count.starts_at), 0)
 
@@ -140,15 +163,18 @@ class FakeBreachRegister(_Breakable):
 class FakeUserStore(_Breakable):
     """Users in memory. `down` makes it unavailable; `calls` counts how often it was asked."""
 
-    def __init__(self, tables: FakeTables | None = None) -> None:
+    def __init__(
+        self, tables: FakeTables | None = None, clock: Callable[[], datetime] = lambda: START
+    ) -> None:
         super().__init__()
         self.tables = tables or FakeTables()
         self.rows = self.tables.users
+        self._clock = clock
 
     def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
         self._called()
         users = [row.user for row in self.rows.values()]
-        if any(fold(user.email) == fold(other.email) for other in users):
+        if self.tables.is_taken(user.email, user.public_id, self._clock()):
             raise EmailTakenError
         if any(fold(user.username) == fold(other.username) for other in users):
             raise UsernameTakenError
@@ -218,7 +244,7 @@ class FakeUserStore(_Breakable):
             return False
         if row.user.token_version != before.user.token_version:
             return False
-        user = replace(row.user, token_version=session.token_version)
+        user = replace(row.user, token_version=session.token_version, pending_email=None)
         self.rows[user.public_id] = Credentials(user, new_hash)
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
@@ -297,8 +323,8 @@ def _username_key(user: User) -> str:
     return fold(user.username)
 
 
-def _as_read(user: User) -> tuple[str, str, bool]:
-    return user.email, user.username, user.admin
+def _as_read(user: User) -> tuple[object, ...]:
+    return user.email, user.username, user.admin, user.former_emails
 
 
 class FakeSessionStore(_Breakable):
@@ -399,6 +425,122 @@ class FakeAttemptStore(_Breakable):
     def give_back(self, count: Count) -> None:
         self._called()
         self._tables.add_to(count, -1)
+
+
+class FakeTrailStore(_Breakable):
+    """Trails in memory that belong to no other write."""
+
+    def __init__(self, tables: FakeTables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def write(self, trail: Trail) -> None:
+        self._called()
+        self._tables.keep(trail)
+
+
+class FakeRecoveryStore(_Breakable):
+    """What mailed tokens do, in memory. `rival`, if set, is called once before the next write."""
+
+    def __init__(self, tables: FakeTables, clock: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._tables = tables
+        self._clock = clock
+        self.rival: Callable[[], object] | None = None
+
+    def find(self, token: MailedToken) -> MailedTokenFacts:
+        self._called()
+        return MailedTokenFacts(
+            self._tables.mailed.get(token.secret_hash), self._tables.users.get(token.public_id)
+        )
+
+    def reset_password(
+        self,
+        token: MailedTokenRecord,
+        before: Credentials,
+        new_hash: str,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
+        self._write()
+        row = self._same(before.user)
+        version = before.user.token_version
+        if row is None or row.user.token_version != version:
+            return False
+        if row.password_hash != before.password_hash or not self._spend(token):
+            return False
+        user = replace(row.user, email_verified=True, token_version=version + 1, pending_email=None)
+        self._tables.users[user.public_id] = Credentials(user, new_hash)
+        self._tables.keep(trail)
+        return True
+
+    def verify_email(
+        self, token: MailedTokenRecord, user: User, *, trail: Trail = NO_TRAIL
+    ) -> bool:
+        self._write()
+        row = self._same(user)
+        if row is None or not self._spend(token):
+            return False
+        self._put(replace(row.user, email_verified=True), row)
+        self._tables.keep(trail)
+        return True
+
+    def request_email(
+        self, user: User, email: str | None, *, trail: Trail = NO_TRAIL
+    ) -> EmailChange:
+        self._write()
+        row = self._same(user)
+        if row is None:
+            return EmailChange.STALE
+        if email is not None and self._tables.is_taken(email, user.public_id, self._clock()):
+            return EmailChange.TAKEN
+        self._put(replace(row.user, pending_email=email), row)
+        self._tables.keep(trail)
+        return EmailChange.DONE
+
+    def change_email(
+        self, token: MailedTokenRecord, before: User, after: User, *, trail: Trail = NO_TRAIL
+    ) -> EmailChange:
+        self._write()
+        row = self._same(before)
+        if row is None or _as_changed(row.user) != _as_changed(before):
+            return EmailChange.STALE
+        if token.secret_hash not in self._tables.mailed:
+            return EmailChange.STALE
+        if self._tables.is_taken(after.email, after.public_id, self._clock()):
+            return EmailChange.TAKEN
+        self._spend(token)
+        changed = replace(
+            row.user,
+            email=after.email,
+            email_verified=after.email_verified,
+            pending_email=None,
+            former_emails=after.former_emails,
+            token_version=after.token_version,
+        )
+        self._put(changed, row)
+        self._tables.keep(trail)
+        return EmailChange.DONE
+
+    def _write(self) -> None:
+        self._called()
+        rival, self.rival = self.rival, None
+        if rival:
+            rival()
+
+    def _same(self, user: User) -> Credentials | None:
+        row = self._tables.users.get(user.public_id)
+        return row if row and row.user.email == user.email and not row.user.disabled else None
+
+    def _spend(self, token: MailedTokenRecord) -> bool:
+        return self._tables.mailed.pop(token.secret_hash, None) is not None
+
+    def _put(self, user: User, row: Credentials) -> None:
+        self._tables.users[user.public_id] = Credentials(user, row.password_hash)
+
+
+def _as_changed(user: User) -> tuple[object, ...]:
+    return user.token_version, user.pending_email, user.former_emails
 
 
 class FakeRevocationStore(_Breakable):

@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
     InvalidInputError,
     LastAdminError,
     NotAllowedError,
+    TokenInvalidError,
     TooManyRequestsError,
     UsernameTakenError,
     UserNotFoundError,
@@ -91,17 +92,38 @@ def get_user(caller: Principal, public_id: str) -> UserView:
 @routes.patch(
     "/user/{public_id}",
     body=ChangeUserBody,
+    reads_client=True,
     answer=UserView,
     authorizer=authorize,
-    errors=(NotAllowedError, UserNotFoundError, LastAdminError),
+    errors=(
+        NotAllowedError,
+        WrongPasswordError,
+        TooManyRequestsError,
+        UserNotFoundError,
+        EmailTakenError,
+        LastAdminError,
+        TokenInvalidError,
+    ),
 )
-def change_user(caller: Principal, public_id: str, body: ChangeUserBody) -> UserView:
+def change_user(
+    caller: Principal, public_id: str, body: ChangeUserBody, client: Client
+) -> UserView:
     """Change a user.
+
+    For the user: `email`, with `current_password` and nothing else, is `pending_email` until the
+    link is followed that is mailed to it, and only then takes the old one's place. Then every
+    session ends, and the old address is told, with a link that undoes it for 72 hours. Until
+    that time is over nobody else gets it. The present `email` takes `pending_email` back.
 
     For admins: `admin` gives the right or takes it away, from the next request on, whatever token
     is shown. `disabled` ends every session of the user, and keeps them from logging in. The last
     admin can be neither demoted nor disabled.
     """
+    if isinstance(body.email, str):
+        user = container().emails.request_change(
+            caller, public_id, body.email, _given(body.current_password), client
+        )
+        return UserView.of(user, caller)
     user = container().accounts.set_rights(
         caller, public_id, admin=_given(body.admin), disabled=_given(body.disabled)
     )

@@ -4,8 +4,11 @@ from chalicelib.api.routes import Routes
 from chalicelib.api.schemas import (
     ChangePasswordBody,
     DoneView,
+    EmailBody,
     LoginBody,
+    MailedTokenBody,
     RefreshBody,
+    ResetBody,
     SessionListView,
     SessionView,
     TokenSetView,
@@ -13,6 +16,8 @@ from chalicelib.api.schemas import (
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
 from chalicelib.domain.errors import (
+    EmailTakenError,
+    MailedTokenInvalidError,
     NotAllowedError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
@@ -30,6 +35,8 @@ from chalicelib.domain.sessions import Client
 from chalicelib.telemetry import note
 
 routes = Routes(__name__, tag="Tokens and sessions")
+
+_MAIL_COMES = "If there is an account with this address, a mail is on its way."
 
 
 @routes.post(
@@ -155,3 +162,93 @@ def change_password(caller: Principal, body: ChangePasswordBody, client: Client)
         caller, body.current_password, body.new_password, client
     )
     return TokenSetView.of(token_set, "Successfully changed.")
+
+
+@routes.post(
+    "/auth/password/forgot",
+    body=EmailBody,
+    reads_client=True,
+    answer=DoneView,
+    status=202,
+    errors=(TooManyRequestsError,),
+    counts="RecoveriesRequested",
+)
+def forgot_password(body: EmailBody, client: Client) -> DoneView:
+    """Have a link mailed that sets another password.
+
+    Whether the address is anybody's, neither the answer nor its time tells. The link works once,
+    for an hour.
+    """
+    container().recovery.forgot(body.email, client)
+    return DoneView(message=_MAIL_COMES)
+
+
+@routes.post(
+    "/auth/password/reset",
+    body=ResetBody,
+    reads_client=True,
+    answer=DoneView,
+    errors=(MailedTokenInvalidError, TooManyRequestsError),
+    counts="PasswordResets",
+)
+def reset_password(body: ResetBody, client: Client) -> DoneView:
+    """Set another password, by the token of a mailed link.
+
+    Every session ends. The address counts as verified, since the link was mailed to it. A
+    password that is refused does not spend the token.
+    """
+    container().recovery.reset(body.token, body.new_password, client)
+    return DoneView(message="The password is changed. Please log in.")
+
+
+@routes.post(
+    "/auth/email/verify",
+    body=MailedTokenBody,
+    reads_client=True,
+    answer=DoneView,
+    errors=(MailedTokenInvalidError, EmailTakenError, TooManyRequestsError),
+    counts="EmailsVerified",
+)
+def verify_email(body: MailedTokenBody, client: Client) -> DoneView:
+    """Verify an address, by the token of a link that was mailed to it.
+
+    If it is one that a user wants to have, it takes the old one's place, and every session ends.
+    """
+    container().emails.verify(body.token, client)
+    return DoneView(message="The email address is verified.")
+
+
+@routes.post(
+    "/auth/email/undo",
+    body=MailedTokenBody,
+    reads_client=True,
+    answer=DoneView,
+    errors=(MailedTokenInvalidError, TooManyRequestsError),
+    counts="EmailChangesUndone",
+)
+def undo_email_change(body: MailedTokenBody, client: Client) -> DoneView:
+    """Put a former address back, by the token of the link that told of its change.
+
+    Whatever the address is by now. Every session ends, and a link is mailed that sets another
+    password.
+    """
+    container().emails.undo(body.token, client)
+    return DoneView(message="The former email address is back. Please choose a new password.")
+
+
+@routes.post(
+    "/auth/email/resend",
+    body=EmailBody,
+    reads_client=True,
+    answer=DoneView,
+    status=202,
+    errors=(TooManyRequestsError,),
+    counts="VerificationsRequested",
+)
+def resend_verification(body: EmailBody, client: Client) -> DoneView:
+    """Have the link that verifies an address mailed again.
+
+    Whether the address is anybody's, neither the answer nor its time tells.
+    """
+    container().emails.resend(body.email, client)
+    return DoneView(message=_MAIL_COMES)

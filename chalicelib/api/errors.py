@@ -27,6 +27,7 @@ class Failure:
 
 FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.InvalidInputError: Failure(400),
+    errors.MailedTokenInvalidError: Failure(400),
     errors.TokenMissingError: Failure(401, _ASK),
     errors.TokenInvalidError: Failure(401, _BAD_TOKEN),
     errors.TokenExpiredError: Failure(401, _BAD_TOKEN),
@@ -34,6 +35,7 @@ FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.WrongCredentialsError: Failure(401, _ASK),
     errors.RefreshTokenInvalidError: Failure(401, _ASK),
     errors.NotAllowedError: Failure(403),
+    errors.EmailNotVerifiedError: Failure(403),
     errors.WrongPasswordError: Failure(403),
     errors.NotFoundError: Failure(404),
     errors.UserNotFoundError: Failure(404),
@@ -44,6 +46,7 @@ FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.LastAdminError: Failure(409),
     errors.BodyTooLargeError: Failure(413),
     errors.UnsupportedMediaTypeError: Failure(415),
+    errors.FormExpectedError: Failure(415),
     errors.TooManyRequestsError: Failure(429, _RETRY),
     errors.UnexpectedError: Failure(500),
     errors.UnavailableError: Failure(503, _RETRY),

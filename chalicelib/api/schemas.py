@@ -22,6 +22,9 @@ _Time = Annotated[
 ]
 
 
+_MailedToken = Annotated[str, Meta(examples=["mt1_Gk5CqRhBQ9aY…"])]
+
+
 class RegisterBody(Struct, forbid_unknown_fields=True):
     """What opens an account."""
 
@@ -62,19 +65,46 @@ class ChangePasswordBody(Struct, forbid_unknown_fields=True):
     new_password: Annotated[NewPassword, Meta(examples=["staple battery horse correct"])]
 
 
+class EmailBody(Struct, forbid_unknown_fields=True):
+    """An address that a link is to be mailed to."""
+
+    email: Annotated[EmailAddress, Meta(examples=["zoe@example.com"])]
+
+
+class MailedTokenBody(Struct, forbid_unknown_fields=True):
+    """What a mailed link carries as `token`."""
+
+    token: _MailedToken
+
+
+class ResetBody(Struct, forbid_unknown_fields=True):
+    """What a mailed link carries as `token`, and the password to have."""
+
+    token: _MailedToken
+    new_password: Annotated[NewPassword, Meta(examples=["staple battery horse correct"])]
+
+
 class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to change of a user. What is not named stays as it is."""
 
     RULE: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
     """What JSON Schema calls the rule between fields."""
 
-    admin: Annotated[bool, Meta(examples=[True])] | UnsetType = UNSET
+    email: Annotated[EmailAddress, Meta(examples=["zoe@example.org"])] | UnsetType = UNSET
+    current_password: (
+        Annotated[Password, Meta(examples=["correct horse battery staple"])] | UnsetType
+    ) = UNSET
+    admin: bool | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Check the rule between fields."""
-        if self.admin is UNSET and self.disabled is UNSET:
-            raise InvalidInputError({"body": "Give at least one field."})
+        """Check the rules between fields."""
+        rights = self.admin is not UNSET or self.disabled is not UNSET
+        if self.email is not UNSET:
+            if rights:
+                raise InvalidInputError({"email": "Change it in a request of its own."})
+        elif not rights:
+            raise InvalidInputError({"body": "Give at least one field to change."})
 
 
 class CloseBody(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +168,12 @@ class UserView(Struct, omit_defaults=True):
     registered_on: _Time
     email: Annotated[str, Meta(examples=["zoe@example.com"])] | UnsetType = UNSET
     email_verified: bool | UnsetType = UNSET
+    pending_email: (
+        Annotated[
+            str, Meta(description="What `email` becomes once it is confirmed. No list has it.")
+        ]
+        | UnsetType
+    ) = UNSET
     admin: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
     disabled: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
@@ -149,6 +185,8 @@ class UserView(Struct, omit_defaults=True):
         if reader.user.admin or reader.user.public_id == user.public_id:
             view.email = user.email
             view.email_verified = user.email_verified
+            if user.pending_email is not None:
+                view.pending_email = user.pending_email
             view.admin = user.admin
             view.disabled = user.disabled
             view.metadata = dict(user.metadata)

@@ -31,6 +31,13 @@ class InvalidInputError(AccountsError):
         """A reason for each field at fault. Reasons never quote the value."""
 
 
+class MailedTokenInvalidError(AccountsError):
+    """Not a mailed token of ours, or spent, expired, for something else, or out of date."""
+
+    code = "token_invalid"
+    message = "This link is no longer valid."
+
+
 class BodyTooLargeError(AccountsError):
     """The body is longer than any request of this API needs to be."""
 
@@ -43,6 +50,13 @@ class UnsupportedMediaTypeError(AccountsError):
 
     code = "unsupported_media_type"
     message = "Send the body as application/json."
+
+
+class FormExpectedError(AccountsError):
+    """The body does not say that it is what a form sends."""
+
+    code = "form_expected"
+    message = "Send the body as application/x-www-form-urlencoded."
 
 
 class NotAuthenticatedError(AccountsError):
@@ -96,6 +110,13 @@ class NotAllowedError(AccountsError):
 
     code = "not_allowed"
     message = "You are not allowed to do this."
+
+
+class EmailNotVerifiedError(AccountsError):
+    """The password is right, and the account's address has to be verified before it is let in."""
+
+    code = "email_not_verified"
+    message = "Verify your email address first: follow the link that was mailed to it."
 
 
 class WrongPasswordError(AccountsError):

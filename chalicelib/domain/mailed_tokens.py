@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from chalicelib.domain.users import Credentials
+
 SECRET_OCTETS = 32
 
 _PREFIX = "mt1_"
@@ -81,6 +83,15 @@ class MailedTokenRecord:
     """What it is about: the user's address at that time, the wanted one, or the former one."""
     password_mark: str | None = field(default=None, repr=False)
     """Of the password that it replaces: see `password_mark`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailedTokenFacts:
+    """What the store knows when somebody shows a mailed token."""
+
+    record: MailedTokenRecord | None
+    credentials: Credentials | None
+    """Of the user whose it says that it is."""
 
 
 def password_mark(password_hash: str) -> str:

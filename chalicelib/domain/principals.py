@@ -55,6 +55,7 @@ class Principal:
             "admin": user.admin,
             "disabled": user.disabled,
             "email_verified": user.email_verified,
+            "pending_email": user.pending_email,
             "metadata": user.metadata,
             "session_id": self.session_id,
         }
@@ -70,7 +71,10 @@ class Principal:
         facts = {name: json.loads(context[name]) for name in _FACTS}
         session_id = facts.pop("session_id")
         registered_on = datetime.fromisoformat(facts.pop("registered_on"))
-        return cls(User(registered_on=registered_on, **facts), session_id)
+        # An authorizer that is a release older than the API says nothing of it.
+        pending_email = json.loads(context.get("pending_email", "null"))
+        user = User(registered_on=registered_on, pending_email=pending_email, **facts)
+        return cls(user, session_id)
 
 
 _FACTS = (

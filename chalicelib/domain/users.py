@@ -18,6 +18,14 @@ def is_public_id(text: str) -> bool:
     return _PUBLIC_ID.fullmatch(text) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class FormerEmail:
+    """An address that a user had, and until when nobody else gets it."""
+
+    email: str = field(repr=False)
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """An account. The password's hash is not part of it: see `Credentials`."""
@@ -32,6 +40,10 @@ class User:
     disabled: bool = False
     email_verified: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    pending_email: str | None = field(default=None, repr=False)
+    """The address that they want instead, once it is confirmed. No list knows it."""
+    former_emails: tuple[FormerEmail, ...] = field(default=(), repr=False)
+    """What they had before, oldest first. Only the store's own readings know them."""
 
 
 @dataclass(frozen=True, slots=True)

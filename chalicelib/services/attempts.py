@@ -16,6 +16,7 @@ from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.telemetry import security_event
 
 _MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
 
 
 class AttemptStore(Protocol):
@@ -45,6 +46,8 @@ class AttemptLimits:
     window: timedelta
     per_address: int
     """Wrong ones from an address in a minute, whosever account they are for."""
+    mails: int
+    """That may be asked for in an hour, of one kind and for one address or account."""
 
 
 class AttemptService:
@@ -132,6 +135,23 @@ class AttemptService:
             raise self._refusal(origin.failures)
         if number == origin.failures.limit:
             security_event("attempts_limited", counted="address")
+
+    def count_mail(self, of: tuple[str, ...], client: Client) -> None:
+        """Count a mail that is asked for, whether or not there is anybody to send it to.
+
+        Nobody is to find their mailbox full of links, and no address is to ask for everybody's.
+
+        Raises:
+            TooManyRequestsError: there were too many of its kind, or from the client's address.
+            UnavailableError: the store cannot answer now.
+        """
+        network = network_of(client.ip)
+        for count in (
+            self._count(("mails from", network), self._limits.per_address, _MINUTE),
+            self._count(("mails", *of), self._limits.mails, _HOUR),
+        ):
+            if self._store.reserve(count) is None:
+                raise self._refusal(count)
 
     def _count(self, of: tuple[str, ...], limit: int, window: timedelta) -> Count:
         # Everybody's windows begin together. If they depended on the name, when one ends would tell

@@ -9,7 +9,7 @@ from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Session, TokenSet, slot_of
 from chalicelib.domain.tokens import SigningKey
-from chalicelib.domain.users import Credentials
+from chalicelib.domain.users import Credentials, User
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
@@ -71,8 +71,8 @@ class CredentialService:
         self._token_sets = token_sets
         self._attempts = attempts
 
-    def confirm(self, caller: Principal, password: Password, client: Client) -> None:
-        """See that a password is the caller's own.
+    def confirm(self, caller: Principal, password: Password, client: Client) -> User:
+        """See that a password is the caller's own, and answer the caller as they are now.
 
         Raises:
             WrongPasswordError: it is another one.
@@ -82,6 +82,7 @@ class CredentialService:
         """
         found = self._find(caller, client)
         self._attempts.give_back(self._confirmed(found, password))
+        return found.credentials.user
 
     def change(
         self, caller: Principal, current: Password, new: NewPassword, client: Client

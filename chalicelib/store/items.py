@@ -60,6 +60,8 @@ class UserItem(Model):
     disabled = BooleanAttribute()
     email_verified = BooleanAttribute()
     metadata = JSONAttribute(default=dict)
+    pending_email = UnicodeAttribute(null=True)  # not projected either, as the next one
+    former_emails = UnicodeAttribute(null=True)  # JSON, to be compared as it stands
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
 
@@ -230,19 +232,21 @@ def read_together(
         UnavailableError: the store did not answer in full. A key that it left unprocessed must
             not pass for a row that is not there.
     """
-    request = {
-        model.Meta.table_name: {"Keys": wanted, "ConsistentRead": True}
-        for model, wanted in keys.items()
-    }
+    request: dict[str, dict[str, Any]] = {}
+    for model, wanted in keys.items():
+        table = request.setdefault(model.Meta.table_name, {"Keys": [], "ConsistentRead": True})
+        table["Keys"] += wanted
     with translating_faults():
         answer = connection.dispatch("BatchGetItem", {"RequestItems": request})
     if answer.get("UnprocessedKeys"):
         raise UnavailableError
     return {
         model: [
-            model.from_raw_data(row) for row in answer["Responses"].get(model.Meta.table_name, [])
+            model.from_raw_data(row)
+            for row in answer["Responses"].get(model.Meta.table_name, [])
+            if any(row.items() >= key.items() for key in wanted)  # two models may share a table
         ]
-        for model in keys
+        for model, wanted in keys.items()
     }
 
 

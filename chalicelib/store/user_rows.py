@@ -1,6 +1,11 @@
 """Users' rows, and the users that are in them."""
 
-from chalicelib.domain.users import FIRST_VERSION, User
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from chalicelib.domain.times import epoch_seconds
+from chalicelib.domain.users import FIRST_VERSION, FormerEmail, User
 from chalicelib.store.items import UserItem
 
 
@@ -21,4 +26,17 @@ def user_of(item: UserItem) -> User:
         disabled=bool(item.disabled),
         email_verified=bool(item.email_verified),
         metadata=item.metadata or {},
+        pending_email=item.pending_email,
+        former_emails=_former_emails_in(item.former_emails),
     )
+
+
+def former_emails_text(former_emails: Iterable[FormerEmail]) -> str | None:
+    """Former emails as a row has them: None, and no attribute, if there are none."""
+    pairs = [[former.email, epoch_seconds(former.until)] for former in former_emails]
+    return json.dumps(pairs, ensure_ascii=False) if pairs else None
+
+
+def _former_emails_in(text: str | None) -> tuple[FormerEmail, ...]:
+    pairs = json.loads(text) if text else []
+    return tuple(FormerEmail(email, datetime.fromtimestamp(until, UTC)) for email, until in pairs)

@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
+from chalicelib.domain.times import Clock, system_clock
 from chalicelib.domain.users import (
     FIRST_VERSION,
     Credentials,
@@ -31,6 +32,13 @@ from chalicelib.domain.users import (
 )
 from chalicelib.store.attempt_rows import AttemptRows, attempt_keys
 from chalicelib.store.attempts import give_back
+from chalicelib.store.email_markers import (
+    email_marker,
+    has,
+    has_lapsed,
+    held_keys,
+    is_gone_or_of,
+)
 from chalicelib.store.faults import ConditionFailedError, translating_faults
 from chalicelib.store.items import (
     AttemptItem,
@@ -43,7 +51,7 @@ from chalicelib.store.items import (
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
 from chalicelib.store.session_rows import session_row
 from chalicelib.store.transactions import Transactions
-from chalicelib.store.user_rows import user_key, user_of
+from chalicelib.store.user_rows import former_emails_text, user_key, user_of
 
 _MOST_PAGES = 25
 """How far each partition of the index is walked to find an admin: some 80,000 users."""
@@ -55,11 +63,16 @@ class DynamoUserStore:
     """Users in DynamoDB: a user and their markers change together or not at all."""
 
     def __init__(
-        self, connection: Connection, transactions: Transactions, attempts: AttemptRows
+        self,
+        connection: Connection,
+        transactions: Transactions,
+        attempts: AttemptRows,
+        clock: Clock = system_clock,
     ) -> None:
         self._connection = connection
         self._transactions = transactions
         self._attempts = attempts
+        self._clock = clock
 
     def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
         """Write the user, both markers and the session, each only if it is not there.
@@ -74,7 +87,7 @@ class DynamoUserStore:
         """
         rows = (
             _item_of(user, password_hash),
-            MarkerItem(_email_marker(fold(user.email)), public_id=user.public_id),
+            MarkerItem(email_marker(fold(user.email)), public_id=user.public_id),
             MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
         )
 
@@ -86,7 +99,10 @@ class DynamoUserStore:
                     condition=RevokedTokenItem.token_id.does_not_exist(),
                 )
             for row in rows:
-                transaction.save(row, condition=type(row).pk.does_not_exist())
+                free = type(row).pk.does_not_exist()
+                if isinstance(row, MarkerItem):
+                    free |= has_lapsed(self._clock())
+                transaction.save(row, condition=free)
             if opening is not None:
                 transaction.save(session_row(opening.session))
                 transaction.save(self._attempts.address_row(opening.session))
@@ -104,7 +120,7 @@ class DynamoUserStore:
         raise UnavailableError  # a row of this very user: an identifier that was given out twice
 
     def remove(self, user: User, other_admin: str | None = None) -> Removal:
-        """Delete the user and both markers in one transaction, as long as they belong together.
+        """Delete the user and all markers in one transaction, as long as they belong together.
 
         Whoever registers one of the names meanwhile finds it taken or free, and never half of it.
 
@@ -115,10 +131,11 @@ class DynamoUserStore:
         same = (
             (UserItem.email == user.email)
             & (UserItem.username == user.username)
+            & has(UserItem.former_emails, former_emails_text(user.former_emails))
             & (_is_true(UserItem.admin) if user.admin else _is_false(UserItem.admin))
         )
         markers = (
-            MarkerItem(_email_marker(fold(user.email))),
+            MarkerItem(email_marker(fold(user.email))),
             MarkerItem(_username_marker(fold(user.username))),
         )
 
@@ -128,6 +145,10 @@ class DynamoUserStore:
             transaction.delete(row, condition=same)
             for marker in markers:
                 transaction.delete(marker, condition=MarkerItem.public_id == user.public_id)
+            for key in held_keys(user, self._clock()):
+                transaction.delete(
+                    MarkerItem(email_marker(key)), condition=is_gone_or_of(user.public_id)
+                )
 
         failed = self._transactions.run(delete)
         if not failed:
@@ -143,7 +164,7 @@ class DynamoUserStore:
 
     def find_by_email(self, key: str) -> User | None:
         """Read the marker, then the user, both strongly consistent."""
-        item = _owner_of(_email_marker(key))
+        item = _owner_of(email_marker(key))
         return user_of(item) if item else None
 
     def find_by_username(self, key: str) -> User | None:
@@ -153,11 +174,11 @@ class DynamoUserStore:
 
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the marker, then the user and all the rest, strongly consistent."""
-        return self._login(read(MarkerItem, _email_marker(key)), signing_key_id, origin)
+        return self._login(_name_of(email_marker(key)), signing_key_id, origin)
 
     def login_by_username(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the marker, then the user and all the rest, strongly consistent."""
-        return self._login(read(MarkerItem, _username_marker(key)), signing_key_id, origin)
+        return self._login(_name_of(_username_marker(key)), signing_key_id, origin)
 
     def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the user, the key's standing and what is known of the address, all consistent."""
@@ -228,6 +249,8 @@ class DynamoUserStore:
                 actions=[
                     UserItem.password_hash.set(new_hash),
                     UserItem.token_version.set(session.token_version),
+                    # It may have been wanted by somebody who knew the old password.
+                    UserItem.pending_email.remove(),
                 ],
                 condition=same & (UserItem.password_hash == before.password_hash),
             )
@@ -307,10 +330,6 @@ class DynamoUserStore:
         )
 
 
-def _email_marker(key: str) -> str:
-    return f"email#{key}"
-
-
 def _username_marker(key: str) -> str:
     return f"username#{key}"
 
@@ -330,6 +349,8 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         disabled=user.disabled,
         email_verified=user.email_verified,
         metadata=dict(user.metadata),
+        pending_email=user.pending_email,
+        former_emails=former_emails_text(user.former_emails),
         listed_in=LISTS[partition],
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",
     )
@@ -349,8 +370,14 @@ def _address_of(row: AttemptItem, public_id: str, origin: Origin) -> KnownAddres
 
 
 def _owner_of(marker_key: str) -> UserItem | None:
-    marker = read(MarkerItem, marker_key)
+    marker = _name_of(marker_key)
     return read(UserItem, user_key(marker.public_id)) if marker else None
+
+
+def _name_of(marker_key: str) -> MarkerItem | None:
+    """The marker of a name in use. One that only holds a former address finds nobody."""
+    marker = read(MarkerItem, marker_key)
+    return None if marker is None or marker.expires_at else marker
 
 
 def _require_admin(transaction: TransactWrite, public_id: str) -> None:

@@ -433,6 +433,7 @@ class _InMemory(Container):
             per_account=self.settings.attempts_per_account,
             window=timedelta(minutes=10),
             per_address=100_000,
+            mails=5,
         )
         return AttemptService(FakeAttemptStore(self.tables), limits, self._fake_clock)
 

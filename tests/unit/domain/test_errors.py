@@ -36,8 +36,8 @@ def test_an_error_has_a_code_for_programs_and_a_message_for_people(
     assert str(_one_of(kind)) == kind.message
 
 
-def test_no_two_errors_share_a_code() -> None:
-    codes = [kind.code for kind in CONCRETE]
+def test_no_two_errors_of_a_status_share_a_code() -> None:
+    codes = [(FAILURES[kind].status, kind.code) for kind in CONCRETE]
     assert sorted(codes) == sorted(set(codes))
 
 
@@ -74,6 +74,7 @@ def test_the_words_of_the_contract_are_as_clients_know_them() -> None:
     assert words["TokenMissingError"] == "Provide a valid auth token."
     assert words["TokenInvalidError"] == "Invalid token. Please log in again."
     assert words["TokenExpiredError"] == "Signature expired. Please log in again."
+    assert words["MailedTokenInvalidError"] == "This link is no longer valid."
     assert words["TokenRevokedError"] == "Token blacklisted. Please log in again."
 
 

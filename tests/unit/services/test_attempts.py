@@ -275,7 +275,7 @@ def test_no_order_of_things_lets_more_guesses_through_than_the_limit(
     """Attempts begin, end, wrong or right, and time passes: in each window, few were compared."""
     clock = FakeClock()
     window = timedelta(minutes=10)
-    limits = AttemptLimits(per_account=limit, window=window, per_address=1_000)
+    limits = AttemptLimits(per_account=limit, window=window, per_address=1_000, mails=2)
     attempts = AttemptService(FakeAttemptStore(FakeTables()), limits, clock)
     under_way: list[Attempt] = []
     compared: dict[int, int] = {}
