@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
+    from chalicelib.services.outbox import Outbox
     from chalicelib.services.password_policy import BreachRegister, PasswordPolicy
     from chalicelib.services.passwords import PasswordHasher
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
+    from chalicelib.store.trails import DynamoTrailStore
     from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
 
@@ -146,6 +149,47 @@ class Container:
         self._connection  # noqa: B018 - binds the tables
         store = SsmKeyStore(self.settings.keys_path)
         return KeyRevocation(store, DynamoRevocationStore(), self._clock)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        """Delivering what changes have left to be done."""
+        from chalicelib.mail.ses import SesMailer
+        from chalicelib.mail.writing import TemplateWriter
+        from chalicelib.services.courier import Courier
+        from chalicelib.services.outbox import Outbox
+        from chalicelib.store.activity_anonymiser import DynamoActivityAnonymiser
+        from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
+        from chalicelib.store.outbox import DynamoOutboxStore
+
+        settings = self.settings
+        courier = Courier(
+            self._users,
+            DynamoMailedTokenStore(),
+            self._trail_store,
+            DynamoActivityAnonymiser(),
+            self._sessions,
+            self._trails,
+            TemplateWriter(settings.product_name),
+            SesMailer(settings.mail_sender) if settings.mail_sender else None,
+            link_base_url=settings.link_base_url,
+            clock=self._clock,
+            random_octets=self._random_octets,
+        )
+        store = DynamoOutboxStore(self._connection)
+        return Outbox(store, courier, stage=settings.stage, clock=self._clock)
+
+    @cached_property
+    def _trails(self) -> "TrailService":
+        from chalicelib.services.trails import TrailService
+
+        kept_for = timedelta(days=self.settings.activity_days)
+        return TrailService(self._clock, self._new_id, kept_for)
+
+    @cached_property
+    def _trail_store(self) -> "DynamoTrailStore":
+        from chalicelib.store.trails import DynamoTrailStore
+
+        return DynamoTrailStore(self._transactions)
 
     @cached_property
     def _token_sets(self) -> "TokenSetService":
