@@ -6,7 +6,7 @@
 
 from chalice.app import Chalice
 
-from chalicelib.api import accounts, auth, documents
+from chalicelib.api import accounts, auth, documents, mailed_links
 from chalicelib.authorizer import authorizers
 from chalicelib.schedules import schedules
 from chalicelib.telemetry import configure
@@ -18,4 +18,5 @@ app.register_blueprint(authorizers)
 app.register_blueprint(schedules)
 app.register_blueprint(accounts.routes)
 app.register_blueprint(auth.routes)
+app.register_blueprint(mailed_links.routes)
 app.register_blueprint(documents.routes)

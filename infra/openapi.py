@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from chalicelib import __version__
-from chalicelib.api import accounts, auth, documents, schemas
+from chalicelib.api import accounts, auth, documents, mailed_links, schemas
 from chalicelib.api.errors import FAILURES, failure_body
 from chalicelib.api.inputs import LARGEST_BODY
 from chalicelib.api.routes import Document, Operation, Routes
@@ -33,11 +33,14 @@ DOCUMENT = Path(documents.__file__).with_name("openapi.json")
 _Json = dict[str, Any]
 
 _JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_HTML = "text/html"
 _SCHEMA = "#/components/schemas/{name}"
 
 _RESOURCES: Mapping[Routes, str] = {
     accounts.routes: "Who has an account here.",
     auth.routes: "Showing who you are, staying so, and ceasing to.",
+    mailed_links.routes: "What links in mails lead to: HTML for people, in their language.",
     documents.routes: "What anyone may read: this page, the keys that tokens are signed with.",
 }
 """Every resource, in the order of the page, and the line below its heading."""
@@ -146,6 +149,8 @@ def refusals(operation: Operation) -> dict[int, list[type[AccountsError]]]:
         possible.add(errors.BodyTooLargeError)
     if operation.body is not None:
         possible |= {InvalidInputError, errors.UnsupportedMediaTypeError}
+    if operation.form is not None:
+        possible |= {InvalidInputError, errors.FormExpectedError}
     if operation.query is not None:
         possible.add(InvalidInputError)
     if operation.authorizer is not None:
@@ -169,7 +174,9 @@ def document() -> _Json:
         described = _describe_operation(tag, operation)
         for status, refused in refusals(operation).items():
             name = "Or".join(error.__name__.removesuffix("Error") for error in refused)
-            responses[name] = _failure(refused)
+            if operation.explain is not None:
+                name += "Page"
+            responses[name] = _failure(refused, explained=operation.explain is not None)
             described["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
@@ -227,7 +234,9 @@ def _describe_operation(tag: str, operation: Operation) -> _Json:
     if parameters := [*_path_parameters(operation.path), *_query_parameters(operation)]:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = _request_body(operation.body, operation.body_required)
+        described["requestBody"] = _request_body(_JSON, operation.body, operation.body_required)
+    if operation.form is not None:
+        described["requestBody"] = _request_body(_FORM, operation.form, required=True)
     described["responses"] = {str(operation.status): _success(operation)}
     return described
 
@@ -245,8 +254,12 @@ def _success(operation: Operation) -> _Json:
     return {"description": about, "headers": _headers(()), "content": content}
 
 
-def _failure(refused: list[type[AccountsError]]) -> _Json:
-    """A response that is one of some errors of the same status."""
+def _failure(refused: list[type[AccountsError]], *, explained: bool) -> _Json:
+    """A response that is one of some errors of the same status: a page, where it is explained.
+
+    What API Gateway refuses, and what nobody foresaw, is JSON there as well.
+    """
+    page = {_HTML: {"schema": {"type": "string"}}} if explained else {}
     shape = ValidationFailureView if InvalidInputError in refused else FailureView
     return {
         "description": "\n\n".join(
@@ -254,10 +267,11 @@ def _failure(refused: list[type[AccountsError]]) -> _Json:
         ),
         "headers": _headers(refused),
         "content": {
+            **page,
             _JSON: {
                 "schema": _reference(shape),
                 "examples": {error.code: {"value": _example(error)} for error in refused},
-            }
+            },
         },
     }
 
@@ -297,19 +311,24 @@ def _query_parameter(name: str, schema: _Json) -> _Json:
     return {**described, "schema": schema}
 
 
-def _request_body(body: type[msgspec.Struct], required: bool) -> _Json:  # noqa: FBT001 - as declared
+def _request_body(
+    kind: str,
+    body: type[msgspec.Struct],
+    required: bool,  # noqa: FBT001 - as declared
+) -> _Json:
     """A body, with an example of those fields that have one: it can be sent as it stands."""
     properties: dict[str, _Json] = _components([body])[body.__name__]["properties"]
     example = {
         name: schema["examples"][0] for name, schema in properties.items() if "examples" in schema
     }
-    content = {_JSON: {"schema": _reference(body), "example": example}}
+    content = {kind: {"schema": _reference(body), "example": example}}
     return {"required": required, "content": content}
 
 
 def _schemas() -> _Json:
     known = [operation for _, operation in operations()]
     bodies = {operation.body for operation in known if operation.body is not None}
+    bodies |= {operation.form for operation in known if operation.form is not None}
     answers = {
         operation.answer for operation in known if issubclass(operation.answer, msgspec.Struct)
     }

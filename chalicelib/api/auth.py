@@ -243,7 +243,6 @@ def undo_email_change(body: MailedTokenBody, client: Client) -> DoneView:
     answer=DoneView,
     status=202,
     errors=(TooManyRequestsError,),
-    counts="VerificationsRequested",
 )
 def resend_verification(body: EmailBody, client: Client) -> DoneView:
     """Have the link that verifies an address mailed again.

@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec.structs import FieldInfo
 
 from chalicelib.domain.errors import (
     BodyTooLargeError,
+    FormExpectedError,
     InvalidInputError,
     UnsupportedMediaTypeError,
 )
@@ -26,7 +28,9 @@ LARGEST_BODY = 64 * 1_024
 DEEPEST_BODY = 32
 """In levels of arrays and objects."""
 
-_MEDIA_TYPE = "application/json"
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FORM_FIELDS = 16
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MOST_UNKNOWN_FIELDS = 16
 _LONGEST_UNKNOWN_FIELD = 64
@@ -60,15 +64,39 @@ def read_body(
         InvalidInputError: it is not a JSON object, or a field is missing, unknown or wrong.
     """
     check_size(body)
-    if body and (content_type or "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
+    if body and not _is_media_type(content_type, _JSON):
         raise UnsupportedMediaTypeError
     fields = _json_object(body)
-    unknown = fields.keys() - {field.encode_name for field in msgspec.structs.fields(shape)}
-    errors = {
-        name[:_LONGEST_UNKNOWN_FIELD]: "Unknown field."
-        for name in sorted(unknown)[:_MOST_UNKNOWN_FIELDS]
-    }
+    errors = _unknown_fields(fields, shape)
     return _validate(fields, shape, errors, partial(_parse, shortest_password), strict=True)
+
+
+def read_form(body: bytes, content_type: str | None, shape: type[_Input]) -> _Input:
+    """Read what an HTML form sends into a struct (URL Standard, section 5.1).
+
+    Raises:
+        BodyTooLargeError: it is larger than any request needs to be.
+        FormExpectedError: it does not say that it is a form's.
+        InvalidInputError: it is not one, or a field is missing, unknown, twice there, or wrong.
+    """
+    check_size(body)
+    if body and not _is_media_type(content_type, _FORM):
+        raise FormExpectedError
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=_MOST_FORM_FIELDS,
+        )
+    except ValueError:
+        raise InvalidInputError({"body": "Not a valid form."}) from None
+    fields = dict(pairs)
+    errors = _unknown_fields(fields, shape)
+    if len(fields) < len(pairs):
+        raise InvalidInputError({"body": "Give each field once."})
+    return _validate(fields, shape, errors, partial(_parse, SHORTEST_PASSWORD), strict=True)
 
 
 def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> _Input:
@@ -83,6 +111,19 @@ def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> 
     fields = {name: values[0] for name, values in given.items()}
     parse = partial(_parse, SHORTEST_PASSWORD)  # no query has a password
     return _validate(fields, shape, errors, parse, strict=False)
+
+
+def _is_media_type(content_type: str | None, media_type: str) -> bool:
+    """Tell whether a header says so, in any case and with whatever parameters."""
+    return (content_type or "").partition(";")[0].strip().lower() == media_type
+
+
+def _unknown_fields(fields: Mapping[str, Any], shape: type[msgspec.Struct]) -> dict[str, str]:
+    unknown = fields.keys() - {field.encode_name for field in msgspec.structs.fields(shape)}
+    return {
+        name[:_LONGEST_UNKNOWN_FIELD]: "Unknown field."
+        for name in sorted(unknown)[:_MOST_UNKNOWN_FIELDS]
+    }
 
 
 def _validate(

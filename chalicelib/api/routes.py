@@ -16,15 +16,18 @@ from chalice.app import Blueprint, ChaliceAuthorizer, Request, Response
 
 from chalicelib.api.errors import FAILURES, failure_body, failure_headers
 from chalicelib.api.headers import common_headers, preflight_headers
-from chalicelib.api.inputs import check_size, read_body, read_query
+from chalicelib.api.inputs import check_size, read_body, read_form, read_query
 from chalicelib.container import container
 from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
+from chalicelib.domain.languages import negotiate
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client
 from chalicelib.settings import SettingsError
 from chalicelib.telemetry import note, recording
 
 View = Callable[..., Any]
+Explain = Callable[[AccountsError, Mapping[str, Any]], "Document"]
+"""Says for a person why something was refused. What could be read of the request is at hand."""
 
 _JSON = "application/json"
 
@@ -33,11 +36,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An answer that is not JSON of ours, and may be kept by caches for some seconds."""
+    """An answer that is not JSON of ours, and may be kept by caches for some seconds, if at all."""
 
     text: str
     content_type: str
-    max_age: int
+    max_age: int | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -57,6 +60,8 @@ class Operation:
     """What the view is called with as `body`."""
     body_required: bool = True
     """There has to be one. If not, none at all stands for an empty object."""
+    form: type[msgspec.Struct] | None = None
+    """What the view is called with as `form`: what an HTML form sends, in the place of JSON."""
     query: type[msgspec.Struct] | None = None
     """What the view is called with as `query`."""
     authorizer: ChaliceAuthorizer | None = None
@@ -67,6 +72,8 @@ class Operation:
     """The view is called with the `Client` as `client`."""
     errors: tuple[type[AccountsError], ...] = ()
     """What it refuses, besides what follows from the rest."""
+    explain: Explain | None = None
+    """What it refuses is a page, made by this, in the place of the JSON of a failure."""
     counts: str | None = None
     """The metric that a success adds to."""
 
@@ -136,12 +143,14 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
             route=f"{operation.method} {operation.path}",
         ) as record:
             record.counts = operation.counts
+            inputs: dict[str, Any] = {}
             try:
                 record.note(stage=container().settings.stage)
-                answer = operation.view(**path_parameters, **self._inputs(operation))
+                self._read_inputs(operation, inputs)
+                answer = operation.view(**path_parameters, **inputs)
                 response = self._succeed(operation, answer)
             except AccountsError as error:
-                response = self._refuse(error)
+                response = self._refuse(error, operation.explain, inputs)
                 record.note(outcome=error.code)
             except Exception:  # noqa: BLE001 - the last resort, and it logs
                 # The client learns that it was us; the log learns what it was.
@@ -154,15 +163,19 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
 
     def _succeed(self, operation: Operation, answer: Any) -> Response:
         if isinstance(answer, Document):
-            headers = {"Content-Type": answer.content_type, **answer.headers}
-            return self._answer(answer.text, operation.status, headers, answer.max_age)
+            return self._answer_document(answer, operation.status)
         text = msgspec.json.encode(answer).decode()
         return self._answer(text, operation.status, {"Content-Type": _JSON}, operation.max_age)
 
-    def _inputs(self, operation: Operation) -> dict[str, Any]:
+    def _read_inputs(self, operation: Operation, inputs: dict[str, Any]) -> None:
+        """Read what the view is called with, one after the other, until something is refused."""
         request: Request = self.current_request
-        inputs: dict[str, Any] = {}
-        if operation.body is not None:
+        if operation.reads_client:
+            inputs["client"] = _client_of(request)
+        if operation.form is not None:
+            content_type = request.headers.get("content-type")
+            inputs["form"] = read_form(request.raw_body, content_type, operation.form)
+        elif operation.body is not None:
             content_type = request.headers.get("content-type")
             given = request.raw_body
             if not given and not operation.body_required:
@@ -178,9 +191,6 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
             note(user=caller.user.public_id)
         if operation.reads_token:
             inputs["authorization"] = request.headers.get("authorization", "")
-        if operation.reads_client:
-            inputs["client"] = _client_of(request)
-        return inputs
 
     def _answer(
         self, text: str, status: int, headers: Mapping[str, str], max_age: int | None = None
@@ -188,8 +198,22 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         caching = {} if max_age is None else {"Cache-Control": f"public, max-age={max_age}"}
         return Response(text, {**self._headers(), **caching, **headers}, status)
 
-    def _refuse(self, error: AccountsError) -> Response:
+    def _answer_document(
+        self, document: Document, status: int, more: Mapping[str, str] | None = None
+    ) -> Response:
+        headers = {"Content-Type": document.content_type, **document.headers, **(more or {})}
+        return self._answer(document.text, status, headers, document.max_age)
+
+    def _refuse(
+        self,
+        error: AccountsError,
+        explain: Explain | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Response:
         status = FAILURES[type(error)].status
+        if explain is not None:
+            page = explain(error, inputs or {})
+            return self._answer_document(page, status, failure_headers(error))
         text = msgspec.json.encode(failure_body(error)).decode()
         return self._answer(text, status, {"Content-Type": _JSON, **failure_headers(error)})
 
@@ -223,7 +247,8 @@ def _query_of(request: Request) -> dict[str, list[str]]:
 def _client_of(request: Request) -> Client:
     """Whoever API Gateway has the connection with: no header says otherwise."""
     identity = request.context["identity"]
-    return Client.of(identity["sourceIp"], identity.get("userAgent") or "")
+    language = negotiate(request.headers.get("accept-language", ""))
+    return Client.of(identity["sourceIp"], identity.get("userAgent") or "", language)
 
 
 def _caller_of(request: Request) -> Principal:

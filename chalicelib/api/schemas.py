@@ -84,6 +84,25 @@ class ResetBody(Struct, forbid_unknown_fields=True):
     new_password: Annotated[NewPassword, Meta(examples=["staple battery horse correct"])]
 
 
+class LinkQuery(Struct):
+    """What a mailed link carries."""
+
+    token: Annotated[str, Meta(description="What the page's button will spend.")] = ""
+
+
+class MailedTokenForm(Struct, forbid_unknown_fields=True):
+    """What the button of a page sends."""
+
+    token: _MailedToken
+
+
+class ResetForm(Struct, forbid_unknown_fields=True):
+    """What the form for a new password sends."""
+
+    token: _MailedToken
+    new_password: Annotated[Password, Meta(examples=["staple battery horse correct"])]
+
+
 class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to change of a user. What is not named stays as it is."""
 

@@ -39,9 +39,9 @@ class User:
     admin: bool = False
     disabled: bool = False
     email_verified: bool = False
+    pending_email: str | None = None
+    """The address that is to replace `email` once it is shown to be theirs."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    pending_email: str | None = field(default=None, repr=False)
-    """The address that they want instead, once it is confirmed. No list knows it."""
     former_emails: tuple[FormerEmail, ...] = field(default=(), repr=False)
     """What they had before, oldest first. Only the store's own readings know them."""
 

@@ -59,9 +59,9 @@ class UserItem(Model):
     admin = BooleanAttribute()
     disabled = BooleanAttribute()
     email_verified = BooleanAttribute()
+    pending_email = UnicodeAttribute(null=True)  # not projected into the index
     metadata = JSONAttribute(default=dict)
-    pending_email = UnicodeAttribute(null=True)  # not projected either, as the next one
-    former_emails = UnicodeAttribute(null=True)  # JSON, to be compared as it stands
+    former_emails = UnicodeAttribute(null=True)  # JSON, to be compared as it stands; likewise
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
 

@@ -25,8 +25,8 @@ def user_of(item: UserItem) -> User:
         admin=bool(item.admin),
         disabled=bool(item.disabled),
         email_verified=bool(item.email_verified),
-        metadata=item.metadata or {},
         pending_email=item.pending_email,
+        metadata=item.metadata or {},
         former_emails=_former_emails_in(item.former_emails),
     )
 
