@@ -260,7 +260,11 @@ def _failure(refused: list[type[AccountsError]], *, explained: bool) -> _Json:
     What API Gateway refuses, and what nobody foresaw, is JSON there as well.
     """
     page = {_HTML: {"schema": {"type": "string"}}} if explained else {}
-    shape = ValidationFailureView if InvalidInputError in refused else FailureView
+    shapes = {
+        _reference(ValidationFailureView if error is InvalidInputError else FailureView)["$ref"]
+        for error in refused
+    }
+    references = [{"$ref": shape} for shape in sorted(shapes)]
     return {
         "description": "\n\n".join(
             f"`{error.code}`: {_first_paragraph(error)}" for error in refused
@@ -269,7 +273,7 @@ def _failure(refused: list[type[AccountsError]], *, explained: bool) -> _Json:
         "content": {
             **page,
             _JSON: {
-                "schema": _reference(shape),
+                "schema": references[0] if len(references) == 1 else {"anyOf": references},
                 "examples": {error.code: {"value": _example(error)} for error in refused},
             },
         },

@@ -60,7 +60,18 @@ def test_every_fact_about_the_user_is_handed_on() -> None:
     assert _asked_by(a_caller(replace(user, admin=False))).user.admin is False
 
 
-@pytest.mark.parametrize("name", a_caller().to_context())
+def test_a_pending_email_is_handed_on() -> None:
+    caller = a_caller(a_user(pending_email="Zoë@example.com"))
+    assert Principal.from_context(caller.to_context()) == caller
+
+
+def test_an_authorizer_that_is_a_release_older_says_nothing_of_pending_emails() -> None:
+    context = a_caller().to_context()
+    del context["pending_email"]
+    assert Principal.from_context(context) == a_caller()
+
+
+@pytest.mark.parametrize("name", a_caller().to_context().keys() - {"pending_email"})
 def test_a_context_that_lacks_a_fact_is_not_read(name: str) -> None:
     context = a_caller().to_context()
     del context[name]
