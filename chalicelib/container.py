@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
     from chalicelib.store.transactions import Transactions
@@ -77,6 +78,8 @@ class Container:
             self._hasher,
             self._token_sets,
             CursorSigner(self.settings.cursor_secret),
+            self._trails,
+            verifies_emails=self.settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -93,6 +96,7 @@ class Container:
             self._token_sets,
             self._refresh_tokens,
             self._attempts,
+            self._trails,
             clock=self._clock,
         )
 
@@ -102,7 +106,12 @@ class Container:
         from chalicelib.services.credentials import CredentialService
 
         return CredentialService(
-            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+            self._users,
+            self._password_policy,
+            self._hasher,
+            self._token_sets,
+            self._attempts,
+            self._trails,
         )
 
     @cached_property
@@ -182,6 +191,15 @@ class Container:
 
         grace = timedelta(seconds=self.settings.refresh_grace_seconds)
         return RefreshTokens(grace, self._random_octets)
+
+    @cached_property
+    def _trails(self) -> "TrailService":
+        from chalicelib.services.trails import TrailService
+        from chalicelib.store.trails import DynamoTrailStore
+
+        kept_for = timedelta(days=self.settings.activity_days)
+        store = DynamoTrailStore(self._transactions)
+        return TrailService(store, self._clock, self._new_id, kept_for)
 
     @cached_property
     def _attempts(self) -> "AttemptService":
