@@ -84,6 +84,8 @@ class Container:
             self._hasher,
             self._token_sets,
             CursorSigner(self.settings.cursor_secret),
+            self._trails,
+            verifies_emails=self.settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -100,6 +102,7 @@ class Container:
             self._token_sets,
             self._refresh_tokens,
             self._attempts,
+            self._trails,
             clock=self._clock,
         )
 
@@ -109,7 +112,12 @@ class Container:
         from chalicelib.services.credentials import CredentialService
 
         return CredentialService(
-            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+            self._users,
+            self._password_policy,
+            self._hasher,
+            self._token_sets,
+            self._attempts,
+            self._trails,
         )
 
     @cached_property

@@ -171,7 +171,14 @@ class FakeUserStore(_Breakable):
         self.rows = self.tables.users
         self._clock = clock
 
-    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+    def add(
+        self,
+        user: User,
+        password_hash: str,
+        opening: Opening | None,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
         self._called()
         users = [row.user for row in self.rows.values()]
         if self.tables.is_taken(user.email, user.public_id, self._clock()):
@@ -187,9 +194,12 @@ class FakeUserStore(_Breakable):
             self.tables.sessions[session.public_id, session.slot] = session
             self.tables.remember(session)
         self.rows[user.public_id] = Credentials(user, password_hash)
+        self.tables.keep(trail)
         return True
 
-    def remove(self, user: User, other_admin: str | None = None) -> Removal:
+    def remove(
+        self, user: User, other_admin: str | None = None, *, trail: Trail = NO_TRAIL
+    ) -> Removal:
         self._called()
         row = self.rows.get(user.public_id)
         if other_admin is not None and not self._is_enabled_admin(other_admin):
@@ -197,6 +207,7 @@ class FakeUserStore(_Breakable):
         if row is None or _as_read(row.user) != _as_read(user):
             return Removal.CHANGED
         del self.rows[user.public_id]
+        self.tables.keep(trail)
         return Removal.DONE
 
     def get(self, public_id: str) -> User | None:
@@ -244,7 +255,13 @@ class FakeUserStore(_Breakable):
             self.rows[public_id] = Credentials(row.user, new_hash)
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         row = self.rows.get(before.user.public_id)
@@ -257,14 +274,16 @@ class FakeUserStore(_Breakable):
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
         self.tables.add_to(given_back, -1)
+        self.tables.keep(trail)
         return True
 
-    def raise_token_version(self, public_id: str) -> None:
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
         self._called()
         if public_id not in self.rows:
             raise UserNotFoundError
         version = self.rows[public_id].user.token_version
         self.change(public_id, token_version=version + 1)
+        self.tables.keep(trail)
 
     def set_rights(
         self,
@@ -273,6 +292,7 @@ class FakeUserStore(_Breakable):
         admin: bool | None = None,
         disabled: bool | None = None,
         other_admin: str | None = None,
+        trail: Trail = NO_TRAIL,
     ) -> User | None:
         self._called()
         if other_admin is not None and not self._is_enabled_admin(other_admin):
@@ -280,6 +300,7 @@ class FakeUserStore(_Breakable):
         if public_id not in self.rows:
             raise UserNotFoundError
         user = self.rows[public_id].user
+        self.tables.keep(trail)
         return self.change(
             public_id,
             admin=user.admin if admin is None else admin,
@@ -344,7 +365,13 @@ class FakeSessionStore(_Breakable):
         self.rows = tables.sessions
 
     def open(
-        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+        self,
+        session: Session,
+        ending: Session | None,
+        revoked_until: int,
+        admission: Admission,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         place = session.public_id, session.slot
@@ -367,6 +394,7 @@ class FakeSessionStore(_Breakable):
         if admission.remembers:
             self._tables.remember(session)
         self._tables.add_to(admission.given_back, -1)
+        self._tables.keep(trail)
         return True
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
@@ -382,29 +410,41 @@ class FakeSessionStore(_Breakable):
             self._tables.is_revoked(signing_key_id),
         )
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
         self._called()
         held = self._held(session.public_id, session.session_id)
         if held is None or held.lineage.current_hash != used.secret_hash:
             return held
         self.rows[session.public_id, session.slot] = session
+        self._tables.keep(trail)
         return session
 
-    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+    def end(
+        self, public_id: str, session_id: str, revoked_until: int, *, trail: Trail = NO_TRAIL
+    ) -> None:
         self._called()
         if self._held(public_id, session_id):
             del self.rows[public_id, slot_of(session_id)]
         self._tables.revoked[session_id] = revoked_until
+        self._tables.keep(trail)
 
     def end_if_alive(
-        self, principal: Principal, session_id: str, now: int, revoked_until: int
+        self,
+        principal: Principal,
+        session_id: str,
+        now: int,
+        revoked_until: int,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         held = self._held(principal.user.public_id, session_id)
         moment = datetime.fromtimestamp(now, UTC)
         if held is None or not held.is_alive(principal.user.token_version, moment):
             return False
-        self.end(held.public_id, session_id, revoked_until)
+        self.end(held.public_id, session_id, revoked_until, trail=trail)
         return True
 
     def forget(self, public_id: str) -> None:

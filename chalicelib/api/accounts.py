@@ -125,7 +125,7 @@ def change_user(
         )
         return UserView.of(user, caller)
     user = container().accounts.set_rights(
-        caller, public_id, admin=_given(body.admin), disabled=_given(body.disabled)
+        caller, public_id, client, admin=_given(body.admin), disabled=_given(body.disabled)
     )
     return UserView.of(user, caller)
 
