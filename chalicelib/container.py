@@ -86,6 +86,7 @@ class Container:
             CursorSigner(self.settings.cursor_secret),
             self._trails,
             verifies_emails=self.settings.email_verification != "off",
+            requires_verified_emails=self.settings.email_verification == "require",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -103,6 +104,7 @@ class Container:
             self._refresh_tokens,
             self._attempts,
             self._trails,
+            requires_verified_emails=self.settings.email_verification == "require",
             clock=self._clock,
         )
 
@@ -242,6 +244,7 @@ class Container:
             self._refresh_tokens,
             self.keys,
             limits,
+            verifies_emails=settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
             pick=self._random_below,

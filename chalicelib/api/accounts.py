@@ -11,7 +11,7 @@ from chalicelib.api.schemas import (
     DoneView,
     ListQuery,
     RegisterBody,
-    TokenSetView,
+    RegisteredView,
     UserListView,
     UserView,
 )
@@ -41,21 +41,24 @@ _Value = TypeVar("_Value")
     "/user",
     body=RegisterBody,
     reads_client=True,
-    answer=TokenSetView,
+    answer=RegisteredView,
     status=201,
     errors=(EmailTakenError, UsernameTakenError),
     counts="Registrations",
 )
-def register(body: RegisterBody, client: Client) -> TokenSetView:
+def register(body: RegisterBody, client: Client) -> RegisteredView:
     """Register an account.
 
     The email and the username must be free, whatever their case or Unicode form. The answer
-    carries a token set: whoever registers is logged in.
+    carries a token set: whoever registers is logged in. If the stage has addresses verified
+    before that, there is none, but a mail with a link.
     """
     accounts = container().accounts
     token_set = accounts.register(body.email, body.username, body.password, client)
+    if token_set is None:
+        return RegisteredView(message="Successfully registered. Please verify your email address.")
     note(user=token_set.public_id)
-    return TokenSetView.of(token_set, "Successfully registered.")
+    return RegisteredView.of(token_set)
 
 
 @routes.get(

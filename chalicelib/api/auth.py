@@ -16,6 +16,7 @@ from chalicelib.api.schemas import (
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
 from chalicelib.domain.errors import (
+    EmailNotVerifiedError,
     EmailTakenError,
     MailedTokenInvalidError,
     NotAllowedError,
@@ -44,7 +45,7 @@ _MAIL_COMES = "If there is an account with this address, a mail is on its way."
     body=LoginBody,
     reads_client=True,
     answer=TokenSetView,
-    errors=(WrongCredentialsError, TooManyRequestsError),
+    errors=(WrongCredentialsError, EmailNotVerifiedError, TooManyRequestsError),
     counts="Logins",
 )
 def login(body: LoginBody, client: Client) -> TokenSetView:

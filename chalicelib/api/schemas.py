@@ -150,22 +150,29 @@ class DoneView(Struct, kw_only=True):
     message: str
 
 
+_AccessToken = Annotated[
+    str, Meta(description="The access token, a JWT (RFC 9068).", examples=["eyJhbGciOiJSUz…"])
+]
+_Seconds = Annotated[int, Meta(description="Seconds.", examples=[900])]
+_RefreshToken = Annotated[
+    str,
+    Meta(description="For `POST /auth/refresh`, once. Opaque.", examples=["rt1_MZNRt20hQB…"]),
+]
+_SessionId = Annotated[str, Meta(examples=["5f0f3c9e-27a8-4c53-a6ff-1c1c0c2b9b1e"])]
+_Unverified = Annotated[
+    Literal[False], Meta(description="There as long as the address is to be verified.")
+]
+
+
 class TokenSetView(DoneView, kw_only=True):
     """What a client shows from now on: in the `Authorization` header, after `Bearer`."""
 
-    authorization: Annotated[
-        str, Meta(description="The access token, a JWT (RFC 9068).", examples=["eyJhbGciOiJSUz…"])
-    ] = field(name="Authorization")
+    authorization: _AccessToken = field(name="Authorization")
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
-    expires_in: Annotated[int, Meta(description="Seconds.", examples=[900])]
-    refresh_token: Annotated[
-        str,
-        Meta(
-            description="For `POST /auth/refresh`, once. Opaque.",
-            examples=["rt1_MZNRt20hQB…"],
-        ),
-    ]
-    session_id: Annotated[str, Meta(examples=["5f0f3c9e-27a8-4c53-a6ff-1c1c0c2b9b1e"])]
+    expires_in: _Seconds
+    refresh_token: _RefreshToken
+    session_id: _SessionId
+    email_verified: _Unverified | UnsetType = UNSET
 
     @classmethod
     def of(cls, token_set: TokenSet, message: str) -> Self:
@@ -176,6 +183,31 @@ class TokenSetView(DoneView, kw_only=True):
             expires_in=token_set.expires_in,
             refresh_token=token_set.refresh_token,
             session_id=token_set.session_id,
+            email_verified=False if token_set.verification_pending else UNSET,
+        )
+
+
+class RegisteredView(DoneView, kw_only=True):
+    """A token set, unless the stage has the address verified before anybody is logged in."""
+
+    authorization: _AccessToken | UnsetType = field(name="Authorization", default=UNSET)
+    token_type: Literal["Bearer"] | UnsetType = UNSET
+    expires_in: _Seconds | UnsetType = UNSET
+    refresh_token: _RefreshToken | UnsetType = UNSET
+    session_id: _SessionId | UnsetType = UNSET
+    email_verified: _Unverified | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, token_set: TokenSet) -> Self:
+        """Somebody who is logged in by registering."""
+        return cls(
+            message="Successfully registered.",
+            authorization=token_set.access_token,
+            token_type="Bearer",  # noqa: S106 - the scheme's name
+            expires_in=token_set.expires_in,
+            refresh_token=token_set.refresh_token,
+            session_id=token_set.session_id,
+            email_verified=False if token_set.verification_pending else UNSET,
         )
 
 

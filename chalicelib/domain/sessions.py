@@ -172,3 +172,5 @@ class TokenSet:
     refresh_token: str = field(repr=False)
     session_id: str
     public_id: str
+    verification_pending: bool = False
+    """The user's address is not verified yet, and it ought to be."""

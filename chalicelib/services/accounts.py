@@ -141,6 +141,7 @@ class AccountService:
         trails: TrailService,
         *,
         verifies_emails: bool,
+        requires_verified_emails: bool,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -153,13 +154,14 @@ class AccountService:
         self._cursors = cursors
         self._trails = trails
         self._verifies_emails = verifies_emails
+        self._requires_verified_emails = requires_verified_emails
         self._clock = clock
         self._new_id = new_id
 
     def register(
         self, email: EmailAddress, username: Username, password: NewPassword, client: Client
-    ) -> TokenSet:
-        """Open an account, and its first session.
+    ) -> TokenSet | None:
+        """Open an account, and its first session, unless its address has to be verified before.
 
         Of any number of registrations that race for a name, one wins: the store decides, in one
         transaction, not a check made beforehand. A key to sign with is found first: without one
@@ -173,6 +175,10 @@ class AccountService:
         self._policy.check(password, "password", email=email, username=username)
         key = self._token_sets.signing_key()
         user = self._new_user(email, username)
+        if self._requires_verified_emails:
+            trail = self._registered(user, client, None)
+            self._users.add(user, self._hasher.hash(password), None, trail=trail)
+            return None
         session, token = self._token_sets.draft(user, client)
         password_hash = self._hasher.hash(password)
         trail = self._registered(user, client, session.session_id)
@@ -335,7 +341,7 @@ class AccountService:
             registered_on=self._clock(),
         )
 
-    def _registered(self, user: User, client: Client, session_id: str) -> Trail:
+    def _registered(self, user: User, client: Client, session_id: str | None) -> Trail:
         event = self._trails.event(Act.REGISTERED, user.public_id, client, session_id=session_id)
         messages: tuple[Message, ...] = ()
         if self._verifies_emails:

@@ -7,6 +7,7 @@ from typing import Protocol
 from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Admission, LoginFacts, Origin
 from chalicelib.domain.errors import (
+    EmailNotVerifiedError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
     TokenInvalidError,
@@ -180,6 +181,7 @@ class SessionService:
         attempts: AttemptService,
         trails: TrailService,
         *,
+        requires_verified_emails: bool,
         clock: Clock,
     ) -> None:
         self._credentials = credentials
@@ -189,6 +191,7 @@ class SessionService:
         self._refresh_tokens = refresh_tokens
         self._attempts = attempts
         self._trails = trails
+        self._requires_verified_emails = requires_verified_emails
         self._clock = clock
 
     def log_in_by_email(self, email: str, password: Password, client: Client) -> TokenSet:
@@ -197,6 +200,7 @@ class SessionService:
         Raises:
             WrongCredentialsError: there is none, the password is wrong, or it is disabled: the
                 same answer after the same work.
+            EmailNotVerifiedError: the password is right, and the address has to be verified first.
             TooManyRequestsError: there were too many wrong ones, whether or not there is such an
                 account: likewise. The password was not compared.
             UnavailableError: the store or the keys cannot answer now.
@@ -323,6 +327,9 @@ class SessionService:
             self._attempts.fail(attempt)
             raise WrongCredentialsError
         user = credentials.user
+        if self._requires_verified_emails and not user.email_verified:
+            self._attempts.give_back(attempt)
+            raise EmailNotVerifiedError
         if found.key_revoked:
             key = self._token_sets.key_in_place_of(key)
         session, token = self._open(user, client, self._attempts.admit(attempt))

@@ -35,6 +35,7 @@ class TokenSetService:
         keys: KeyRing,
         limits: SessionLimits,
         *,
+        verifies_emails: bool,
         clock: Clock,
         new_id: Callable[[], str],
         pick: Callable[[int], int],
@@ -44,6 +45,7 @@ class TokenSetService:
         self._refresh_tokens = refresh_tokens
         self._keys = keys
         self._limits = limits
+        self._verifies_emails = verifies_emails
         self._clock = clock
         self._new_id = new_id
         self._pick = pick
@@ -114,6 +116,7 @@ class TokenSetService:
             refresh_token=token.text,
             session_id=session.session_id,
             public_id=user.public_id,
+            verification_pending=self._verifies_emails and not user.email_verified,
         )
 
 

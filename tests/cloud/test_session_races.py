@@ -52,12 +52,14 @@ def _started(stage: Settings) -> Container:
 
 def register(service: Container) -> TokenSet:
     name = uuid4().hex[:12]
-    return service.accounts.register(
+    token_set = service.accounts.register(
         EmailAddress.parse(f"{name}@example.com"),
         Username.parse(name),
         NewPassword.parse(PASSWORD),
         CLIENT,
     )
+    assert token_set
+    return token_set
 
 
 def log_in(service: Container, name: str) -> TokenSet:

@@ -147,6 +147,7 @@ def token_sets(
         refresh_tokens,
         ring,
         LIMITS,
+        verifies_emails=True,
         clock=clock,
         new_id=FakeIds(),
         pick=FakeRandom().below,

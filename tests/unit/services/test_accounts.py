@@ -72,6 +72,7 @@ def accounts(
         CursorSigner("secret"),
         trails,
         verifies_emails=True,
+        requires_verified_emails=False,
         clock=clock,
         new_id=FakeIds(),
     )
@@ -80,9 +81,11 @@ def accounts(
 def _register(
     accounts: AccountService, email: str = "Zoe@Example.com", username: str = "Zoë"
 ) -> TokenSet:
-    return accounts.register(
+    token_set = accounts.register(
         EmailAddress.parse(email), Username.parse(username), NewPassword.parse(PASSWORD), CLIENT
     )
+    assert token_set
+    return token_set
 
 
 def test_whoever_registers_is_a_user_and_no_more(
@@ -522,9 +525,7 @@ def test_what_is_done_to_an_account_is_kept(accounts: AccountService, users: Fak
     tables, boss = users.tables, a_user(9, admin=True)
     add(users, boss)
     admin = a_caller(boss)
-    opened = accounts.register(
-        EmailAddress("new@example.com"), Username("New"), NewPassword(PASSWORD), CLIENT
-    )
+    opened = _register(accounts, "new@example.com", "New")
     for rights in ((True, None), (False, None), (None, True), (None, False)):
         accounts.set_rights(admin, opened.public_id, CLIENT, admin=rights[0], disabled=rights[1])
     accounts.close(admin, opened.public_id, None, CLIENT)

@@ -90,6 +90,7 @@ def sessions(
         refresh_tokens,
         attempts,
         trails,
+        requires_verified_emails=False,
         clock=clock,
     )
 

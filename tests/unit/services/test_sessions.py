@@ -93,6 +93,7 @@ def service(
             refresh_tokens,
             attempts,
             trails,
+            requires_verified_emails=False,
             clock=clock,
         )
 
