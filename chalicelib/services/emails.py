@@ -137,13 +137,12 @@ class EmailService:
             wanted, trail = None, NO_TRAIL
         else:
             wanted, trail = str(email), self._request(user, email, client)
-        match self._emails.request_email(user, wanted, trail=trail):
-            case EmailChange.TAKEN:
-                raise EmailTakenError
-            case EmailChange.STALE:
-                raise TokenInvalidError  # every change that can have come between ends sessions
-            case EmailChange.DONE:
-                return replace(user, pending_email=wanted)
+        ended = self._emails.request_email(user, wanted, trail=trail)
+        if ended is EmailChange.TAKEN:
+            raise EmailTakenError
+        if ended is EmailChange.STALE:
+            raise TokenInvalidError  # every change that can have come between ends sessions
+        return replace(user, pending_email=wanted)
 
     def verify(self, text: str, client: Client) -> None:
         """Verify an address, or put a new one in the old one's place, by the token mailed to it.

@@ -63,10 +63,8 @@ class MailedTokenReader:
             return False
         if record.password_mark not in (None, password_mark(owner.password_hash)):
             return False
-        match record.purpose:
-            case Purpose.VERIFY | Purpose.RESET:
-                return record.address == user.email
-            case Purpose.CONFIRM:
-                return record.address == user.pending_email
-            case Purpose.UNDO:
-                return any(record.address == former.email for former in held_emails(user, now))
+        if record.purpose is Purpose.UNDO:
+            return any(record.address == former.email for former in held_emails(user, now))
+        if record.purpose is Purpose.CONFIRM:
+            return record.address == user.pending_email
+        return record.address == user.email

@@ -12,21 +12,25 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from app import app
 from chalicelib.container import Container, use
+from chalicelib.domain.mailed_tokens import Purpose
 from chalicelib.keys.parameters import Parameter
 from chalicelib.schedules import rotate_keys
 from chalicelib.services.key_rotation import KEPT, NOTICE
 from chalicelib.settings import Settings
+from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
 from infra.deployment.packages import BOTOCORE_SERVICES
 from infra.deployment.policies import fill_in, policy_file
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
 from tests.aws import STAGE, Call, Cloud, Wire
 from tests.fakes import FakeClock
+from tests.mailed import mailed
 from tests.samples import AN_HOUR_PASSED, PASSWORD, claims_of
 
 _CHALICE = Path(__file__).parents[2] / ".chalice"
@@ -140,6 +144,30 @@ def _another(client: Client, number: int) -> str:
     return str(claims_of(client.register(number))["sub"])
 
 
+def _mailed(client: Client, number: int, purpose: Purpose) -> str:
+    """A token that was mailed to a new user, who is as it asks for."""
+    access = client.register(number)
+    email, wanted = f"user-{number}@example.com", f"new-{number}@example.com"
+    if purpose in (Purpose.CONFIRM, Purpose.UNDO):
+        wish = {"email": wanted, "current_password": PASSWORD}
+        client.patch("/user/me", wish, token=access)
+    if purpose is Purpose.UNDO:
+        confirm = _kept(access, Purpose.CONFIRM, wanted)
+        client.post("/auth/email/verify", {"token": confirm})
+    return _kept(access, purpose, wanted if purpose is Purpose.CONFIRM else email)
+
+
+def _kept(access: str, purpose: Purpose, address: str) -> str:
+    text, record = mailed(claims_of(access)["sub"], purpose, address)
+    DynamoMailedTokenStore().add(record)
+    return text
+
+
+def _submit(client: Client, page: str, **fields: str) -> object:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return client.post(page, body=urlencode(fields), headers=kind)
+
+
 # Each operation, with what makes it do all that it ever asks of AWS.
 VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
     ("POST", "/user"): lambda client, _: client.post("/user", a_registration(2)),
@@ -184,6 +212,43 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
         "/auth/password/change",
         {"current_password": PASSWORD, "new_password": "another horse"},
         token=client.register(9),
+    ),
+    ("POST", "/auth/password/forgot"): lambda client, _: client.post(
+        "/auth/password/forgot", {"email": "user-1@example.com"}
+    ),
+    ("POST", "/auth/password/reset"): lambda client, _: client.post(
+        "/auth/password/reset",
+        {"token": _mailed(client, 10, Purpose.RESET), "new_password": "another horse"},
+    ),
+    ("POST", "/auth/email/resend"): lambda client, _: client.post(
+        "/auth/email/resend", {"email": "user-1@example.com"}
+    ),
+    ("POST", "/auth/email/verify"): lambda client, _: [
+        client.post("/auth/email/verify", {"token": _mailed(client, 11, Purpose.VERIFY)}),
+        client.post("/auth/email/verify", {"token": _mailed(client, 12, Purpose.CONFIRM)}),
+        client.post("/auth/email/verify", {"token": "nonsense"}),
+    ],
+    ("POST", "/auth/email/undo"): lambda client, _: client.post(
+        "/auth/email/undo", {"token": _mailed(client, 13, Purpose.UNDO)}
+    ),
+    ("GET", "/email/verify"): lambda client, _: client.get("/email/verify"),
+    ("POST", "/email/verify"): lambda client, _: _submit(
+        client, "/email/verify", token=_mailed(client, 14, Purpose.VERIFY)
+    ),
+    ("GET", "/email/confirm"): lambda client, _: client.get("/email/confirm"),
+    ("POST", "/email/confirm"): lambda client, _: _submit(
+        client, "/email/confirm", token=_mailed(client, 15, Purpose.CONFIRM)
+    ),
+    ("GET", "/email/undo"): lambda client, _: client.get("/email/undo"),
+    ("POST", "/email/undo"): lambda client, _: _submit(
+        client, "/email/undo", token=_mailed(client, 16, Purpose.UNDO)
+    ),
+    ("GET", "/password/reset"): lambda client, _: client.get("/password/reset"),
+    ("POST", "/password/reset"): lambda client, _: _submit(
+        client,
+        "/password/reset",
+        token=_mailed(client, 17, Purpose.RESET),
+        new_password="another horse",
     ),
     ("POST", "/auth/logout"): lambda client, _: client.post("/auth/logout", token=_log_in(client)),
     ("GET", "/"): lambda client, _: client.get("/"),
