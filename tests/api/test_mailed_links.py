@@ -95,7 +95,7 @@ def test_asking_for_a_mail_is_answered_alike_whoever_asks(
         "message": "If there is an account with this address, a mail is on its way.",
     }
     errand = "reset_password" if "forgot" in route else "verify_email"
-    assert mailbox.errands() == ["verify_email", errand] or mailbox.errands()[-1] == errand
+    assert sorted(mailbox.errands()) == sorted(["verify_email", errand])
 
 
 @pytest.mark.parametrize("route", ["/auth/password/forgot", "/auth/email/resend"])
@@ -382,7 +382,7 @@ def test_a_page_speaks_the_readers_language(
     ("password", "english", "german"),
     [
         ("short", "Must have 8 to 128 characters.", "Es muss 8 bis 128 Zeichen haben."),
-        (EMAIL, "Must not be your email address", "Es darf nicht Ihre E-Mail-Adresse"),
+        (EMAIL, "Must not be your email address", "Es darf nicht Ihre E\u2011Mail-Adresse"),
         ("User 1 …", "Must not be your username", "Es darf nicht Ihr Benutzername"),
         (COMMON, "one of the most common passwords", "eines der häufigsten Passwörter"),
     ],

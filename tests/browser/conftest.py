@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -44,9 +44,40 @@ def browser() -> Iterator[Browser]:
             yield browser
 
 
+Links = Callable[[str, str, str], str]
+"""Answers the link that is mailed: to whoever has an email, leading to a page, about an address."""
+
+
 @pytest.fixture(scope="package")
-def api(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the API, on data of its own. Asks for the browser to be skipped with it."""
+def api(_server: "subprocess.Popen[str]") -> str:
+    """The address of the API, on data of its own."""
+    return _line_of(_server)
+
+
+@pytest.fixture(scope="package")
+def links(api: str, _server: "subprocess.Popen[str]") -> Links:
+    """Asks the server for links, as the courier would mail them."""
+
+    def link(email: str, page: str, address: str) -> str:
+        assert _server.stdin
+        print(email, page, address, file=_server.stdin, flush=True)
+        return f"{api}{page}?token={_line_of(_server)}"
+
+    return link
+
+
+def _line_of(server: "subprocess.Popen[str]") -> str:
+    assert server.stdout
+    line = server.stdout.readline().strip()
+    assert line, "the API did not start, or has stopped: see its server.log"
+    return line
+
+
+@pytest.fixture(scope="package")
+def _server(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["subprocess.Popen[str]"]:
+    """The API in a process of its own. Asks for the browser to be skipped with it."""
     del browser
     folder = tmp_path_factory.mktemp("api")
     with (
@@ -60,8 +91,5 @@ def api(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             text=True,
         ) as server,
     ):
-        assert server.stdout
-        address = server.stdout.readline().strip()
-        assert address, f"the API did not start: see {log.name}"
-        yield address
+        yield server
         server.communicate()
