@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.container import Container, use
+from chalicelib.domain.mailed_tokens import Purpose
 from chalicelib.settings import Settings
+from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
 from tests.api.client import Client, a_registration
 from tests.aws import Wire
 from tests.fakes import FakeClock
+from tests.mailed import mailed
 from tests.samples import PASSWORD, claims_of
 
 
@@ -178,6 +181,43 @@ def test_a_new_password_is_a_read_a_count_and_a_transaction_besides_the_authoriz
     assert client.post("/auth/password/change", passwords, token=token).status == 200
     reads = ["BatchGetItem", "BatchGetItem"]
     assert _store(wire) == [*reads, "UpdateItem", "TransactWriteItems"]
+
+
+@pytest.mark.parametrize("email", ["user-1@example.com", "nobody@example.com"])
+@pytest.mark.parametrize("route", ["/auth/password/forgot", "/auth/email/resend"])
+def test_asking_for_a_mail_is_two_counts_and_a_message_whoever_it_is_for(
+    client: Client, token: str, wire: Wire, route: str, email: str
+) -> None:
+    assert client.post(route, {"email": email}).status == 202
+    assert _store(wire) == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
+    (put,) = wire.calls[-1].body["TransactItems"]
+    assert put["Put"]["TableName"] == "accounts-test-outbox"
+    del token
+
+
+def test_a_mailed_token_is_a_read_and_a_transaction_and_a_bad_one_a_read_and_a_count(
+    client: Client, token: str, wire: Wire
+) -> None:
+    owner = claims_of(token)["sub"]
+    for purpose, route in ((Purpose.VERIFY, "email/verify"), (Purpose.RESET, "password/reset")):
+        text, record = mailed(owner, purpose, "user-1@example.com")
+        DynamoMailedTokenStore().add(record)
+        more = {"new_password": "another horse"} if purpose is Purpose.RESET else {}
+        for status, last in ((200, "TransactWriteItems"), (400, "UpdateItem")):
+            wire.reset()
+            answer = client.post(f"/auth/{route}", {"token": text, **more})
+            assert answer.status == status
+            assert _store(wire) == ["BatchGetItem", last]
+
+
+def test_wanting_another_address_is_a_confirmed_password_a_count_and_a_transaction(
+    client: Client, token: str, wire: Wire
+) -> None:
+    wish = {"email": "new@example.com", "current_password": PASSWORD}
+    assert client.patch("/user/me", wish, token=token).status == 200
+    confirmed = ["BatchGetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
+    counted = ["UpdateItem", "UpdateItem"]
+    assert _store(wire) == [*confirmed, *counted, "TransactWriteItems"]
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "Bearer a.b.c"])

@@ -1,5 +1,6 @@
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from openapi_schema_validator import OAS31Validator
@@ -7,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import app
 from chalicelib.api.errors import FAILURES
-from chalicelib.api.inputs import read_body
+from chalicelib.api.inputs import read_body, read_form
 from chalicelib.api.routes import Operation
 from chalicelib.api.schemas import LoginBody, RegisterBody
 from chalicelib.domain.errors import InvalidInputError
@@ -130,6 +131,19 @@ def test_examples_are_of_their_schemas(operation: Operation) -> None:
         media = described(operation)["requestBody"]["content"]["application/json"]
         assert accepts(media["schema"], media["example"])
         assert parses(operation.body, media["example"])
+    if operation.form is not None:
+        (media,) = described(operation)["requestBody"]["content"].values()
+        assert accepts(media["schema"], media["example"])
+        sent = urlencode(media["example"]).encode()
+        form = read_form(sent, "application/x-www-form-urlencoded", operation.form)
+        assert isinstance(form, operation.form)
+
+
+@each_operation
+def test_what_people_read_is_called_a_page(operation: Operation) -> None:
+    for error in operation.errors:
+        kinds = set(response(operation, FAILURES[error].status)["content"])
+        assert ("text/html" in kinds) == (operation.explain is not None)
 
 
 @each_operation
