@@ -18,6 +18,7 @@ def test_a_user_registers_logs_in_looks_and_logs_out(client: Client) -> None:
         "expires_in": 900,
         "refresh_token": registered.json()["refresh_token"],
         "session_id": claims_of(registered.json()["Authorization"])["sid"],
+        "email_verified": False,
     }
 
     duplicate = client.post("/user", a_registration())

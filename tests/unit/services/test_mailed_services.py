@@ -704,7 +704,8 @@ def test_whoever_need_not_verify_is_told_that_they_should(
     assert not sessions.log_in_by_email(OLD, RIGHT, CLIENT).verification_pending
 
 
-def test_whoever_has_to_verify_first_registers_and_is_not_logged_in(
+@pytest.fixture
+def accounts(
     users: FakeUserStore,
     session_store: FakeSessionStore,
     credentials: CredentialService,
@@ -713,8 +714,10 @@ def test_whoever_has_to_verify_first_registers_and_is_not_logged_in(
     token_sets: TokenSetService,
     trails: TrailService,
     clock: FakeClock,
-) -> None:
-    accounts = AccountService(
+) -> Callable[..., AccountService]:
+    """Makes a service that does or does not have addresses verified."""
+    return partial(
+        AccountService,
         users,
         session_store,
         credentials,
@@ -723,13 +726,25 @@ def test_whoever_has_to_verify_first_registers_and_is_not_logged_in(
         token_sets,
         CursorSigner("secret"),
         trails,
-        verifies_emails=True,
-        requires_verified_emails=True,
         clock=clock,
         new_id=FakeIds(),
     )
-    assert accounts.register(NEW, Username("New"), CHOSEN, CLIENT) is None
-    assert users.tables.sessions == {}
-    assert [message.errand for message in users.tables.messages] == [Errand.VERIFY_EMAIL]
+
+
+def test_whoever_has_to_verify_first_registers_and_is_not_logged_in(
+    accounts: Callable[..., AccountService], tables: FakeTables
+) -> None:
+    service = accounts(verifies_emails=True, requires_verified_emails=True)
+    assert service.register(NEW, Username("New"), CHOSEN, CLIENT) is None
+    assert tables.sessions == {}
+    assert [message.errand for message in tables.messages] == [Errand.VERIFY_EMAIL]
     with pytest.raises(EmailTakenError):
-        accounts.register(NEW, Username("Other"), CHOSEN, CLIENT)
+        service.register(NEW, Username("Other"), CHOSEN, CLIENT)
+
+
+def test_where_nobody_verifies_nothing_is_mailed(
+    accounts: Callable[..., AccountService], tables: FakeTables
+) -> None:
+    service = accounts(verifies_emails=False, requires_verified_emails=False)
+    assert service.register(NEW, Username("New"), CHOSEN, CLIENT)
+    assert tables.messages == []
