@@ -179,19 +179,6 @@ class Container:
         return Outbox(store, courier, stage=settings.stage, clock=self._clock)
 
     @cached_property
-    def _trails(self) -> "TrailService":
-        from chalicelib.services.trails import TrailService
-
-        kept_for = timedelta(days=self.settings.activity_days)
-        return TrailService(self._clock, self._new_id, kept_for)
-
-    @cached_property
-    def _trail_store(self) -> "DynamoTrailStore":
-        from chalicelib.store.trails import DynamoTrailStore
-
-        return DynamoTrailStore(self._transactions)
-
-    @cached_property
     def _token_sets(self) -> "TokenSetService":
         from chalicelib.services.token_sets import SessionLimits, TokenSetService
         from chalicelib.services.tokens import TokenIssuer
@@ -226,6 +213,19 @@ class Container:
 
         grace = timedelta(seconds=self.settings.refresh_grace_seconds)
         return RefreshTokens(grace, self._random_octets)
+
+    @cached_property
+    def _trails(self) -> "TrailService":
+        from chalicelib.services.trails import TrailService
+
+        kept_for = timedelta(days=self.settings.activity_days)
+        return TrailService(self._clock, self._new_id, kept_for)
+
+    @cached_property
+    def _trail_store(self) -> "DynamoTrailStore":
+        from chalicelib.store.trails import DynamoTrailStore
+
+        return DynamoTrailStore(self._transactions)
 
     @cached_property
     def _attempts(self) -> "AttemptService":

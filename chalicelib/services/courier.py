@@ -5,7 +5,8 @@ whether an address is anybody's is looked up only where nobody sees how long it 
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,8 +24,11 @@ from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock
 from chalicelib.domain.trails import Trail
-from chalicelib.domain.users import Credentials
+from chalicelib.domain.users import Credentials, User
 from chalicelib.services.trails import TrailService, TrailStore
+
+_UNKNOWN_CLIENT = Client("", "")
+"""Whoever asked for a mail is not in the outbox."""
 
 PATHS = {
     Purpose.VERIFY: "/email/verify",
@@ -175,4 +179,96 @@ class Courier:
         Raises:
             UnavailableError: it was not done, or not for certain: to be tried again.
         """
-        raise NotImplementedError
+        if self._clock() >= message.expires_at:
+            return Outcome.EXPIRED
+        if message.errand is Errand.ANONYMISE:
+            return self._anonymise(message)
+        if self._mailer is None:
+            return Outcome.MAIL_OFF
+        owner = self._owner(message)
+        if owner is None:
+            return Outcome.NOBODY
+        task = _task(message, owner.user)
+        if isinstance(task, Outcome):
+            return task
+        try:
+            self._mail(message, owner, task, self._mailer)
+        except MailRefusedError:
+            return Outcome.REFUSED
+        if message.errand is Errand.RESET_PASSWORD:
+            mailed = self._trail_service.event(
+                Act.RECOVERY_MAILED, owner.user.public_id, _UNKNOWN_CLIENT
+            )
+            self._trails.write(Trail(events=(mailed,)))
+        return Outcome.SENT
+
+    def _anonymise(self, message: Message) -> Outcome:
+        if message.public_id is None:
+            return Outcome.NOBODY
+        self._activity.anonymise(message.public_id)
+        self._sessions.forget(message.public_id)
+        return Outcome.ANONYMISED
+
+    def _owner(self, message: Message) -> Credentials | None:
+        if message.public_id is not None:
+            return self._accounts.credentials(message.public_id)
+        if message.email_key is not None:
+            return self._accounts.credentials_by_email(message.email_key)
+        return None
+
+    def _mail(self, message: Message, owner: Credentials, task: "_Task", mailer: Mailer) -> None:
+        """Keep what the link will be checked against, then send it: never the other way round."""
+        link = lasts = None
+        if task.purpose is not None:
+            token = MailedToken(owner.user.public_id, self._random_octets(SECRET_OCTETS))
+            lasts = LIFETIMES[task.purpose]
+            link = f"{self._link_base_url}{PATHS[task.purpose]}?token={token.text}"
+            # An address is held for whoever had it from the change on, and no longer than that.
+            undo = task.purpose is Purpose.UNDO
+            begins = message.created_at if undo else self._clock()
+            reset = task.purpose is Purpose.RESET
+            self._tokens.add(
+                MailedTokenRecord(
+                    public_id=token.public_id,
+                    secret_hash=token.secret_hash,
+                    purpose=task.purpose,
+                    expires_at=begins + lasts,
+                    address=task.address,
+                    password_mark=password_mark(owner.password_hash) if reset else None,
+                )
+            )
+        mailer.send(self._writer.write(message.errand, message.language, task.address, link, lasts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A mail that is to be written."""
+
+    address: str = field(repr=False)
+    purpose: Purpose | None = None
+    """Of its link, if it has one."""
+
+
+def _task(message: Message, user: User) -> _Task | Outcome:
+    """What is to be mailed for an errand, or why nothing is.
+
+    Links are for those who may log in. Notices are for whoever had the address or the password,
+    whatever has become of the account since.
+    """
+    match message.errand:
+        case Errand.EMAIL_CHANGED:
+            if message.address is None or message.address == user.email:
+                return Outcome.NOT_NEEDED
+            return _Task(message.address, Purpose.UNDO)
+        case Errand.PASSWORD_CHANGED:
+            return _Task(message.address or user.email)
+    if user.disabled:
+        return Outcome.DISABLED
+    match message.errand:
+        case Errand.RESET_PASSWORD:
+            return _Task(user.email, Purpose.RESET)
+        case Errand.CONFIRM_EMAIL if user.pending_email and message.address == user.pending_email:
+            return _Task(user.pending_email, Purpose.CONFIRM)
+        case Errand.VERIFY_EMAIL if not user.email_verified:
+            return _Task(user.email, Purpose.VERIFY)
+    return Outcome.NOT_NEEDED

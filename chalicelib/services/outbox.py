@@ -1,13 +1,27 @@
 """The outbox's turns: what is new is delivered at once, what failed is tried again."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Protocol
 
+from chalicelib.domain.errors import UnavailableError, UnexpectedError
 from chalicelib.domain.outbox import Message
 from chalicelib.domain.times import Clock
-from chalicelib.services.courier import Courier
+from chalicelib.services.courier import GIVEN_UP, Courier, Outcome
+from chalicelib.telemetry import recording
+
+ENOUGH_SECONDS = 20.0
+"""For one delivery, at its slowest: then there is time for another one."""
+
+_NEW = timedelta(minutes=2)
+"""For so long a message is left to the turn that its writing has started."""
+_MOST_MESSAGES = 1_000
+"""What one turn may find. What it does not find, a later one does."""
+
+_log = logging.getLogger(__name__)
 
 SecondsLeft = Callable[[], float]
 """How many seconds there still are for the work at hand."""
@@ -65,12 +79,53 @@ class Outbox:
         Raises:
             UnavailableError: the messages could not be read: they stay likewise.
         """
-        raise NotImplementedError
+        return self._deliver(self._store.read(message_ids), seconds_left)
 
     def deliver_pending(self, seconds_left: SecondsLeft) -> Turn:
-        """Deliver what an earlier turn has left, that which lapses first before the rest.
+        """Deliver what earlier turns have left, that which lapses first before the rest.
 
         Raises:
             UnavailableError: the messages could not be read.
         """
-        raise NotImplementedError
+        pending = self._store.pending(self._clock() - _NEW, _MOST_MESSAGES)
+        return self._deliver(sorted(pending, key=attrgetter("expires_at")), seconds_left)
+
+    def _deliver(self, messages: Sequence[Message], seconds_left: SecondsLeft) -> Turn:
+        turn = Turn()
+        for tried, message in enumerate(messages):
+            if seconds_left() < ENOUGH_SECONDS:
+                return replace(turn, left=len(messages) - tried)
+            outcome = self._try(message)
+            if outcome is None:
+                turn = replace(turn, failed=turn.failed + 1)
+            elif outcome in GIVEN_UP:
+                turn = replace(turn, given_up=turn.given_up + 1)
+            else:
+                turn = replace(turn, done=turn.done + 1)
+        return turn
+
+    def _try(self, message: Message) -> Outcome | None:
+        """Deliver a message and remove it; None if it is to be tried again.
+
+        There is a line in the log for each, without an address.
+        """
+        facts = {"errand": message.errand.value, "message_id": message.message_id}
+        with recording("delivery", stage=self._stage, **facts) as record:
+            try:
+                outcome = self._courier.deliver(message)
+                if outcome is Outcome.SENT:
+                    record.count("MailsSent")
+                self._store.remove(message.message_id)
+            except Exception as fault:  # noqa: BLE001 - one bad message must not stop the others
+                known = isinstance(fault, UnavailableError)
+                record.note(outcome=UnavailableError.code if known else UnexpectedError.code)
+                record.count("MailsFailed")
+                if not known:
+                    _log.error("no delivery: %s", type(fault).__name__)
+                return None
+            if outcome in GIVEN_UP:
+                record.note(outcome=outcome.value)
+                record.count("MailsGivenUp")
+            else:
+                record.note(action=outcome.value)
+            return outcome

@@ -59,6 +59,7 @@ class UserItem(Model):
     admin = BooleanAttribute()
     disabled = BooleanAttribute()
     email_verified = BooleanAttribute()
+    pending_email = UnicodeAttribute(null=True)  # not projected into the index
     metadata = JSONAttribute(default=dict)
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()

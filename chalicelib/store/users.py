@@ -151,6 +151,16 @@ class DynamoUserStore:
         item = _owner_of(_username_marker(key))
         return user_of(item) if item else None
 
+    def credentials(self, public_id: str) -> Credentials | None:
+        """Read a user and their hash, strongly consistent."""
+        item = read(UserItem, user_key(public_id))
+        return _credentials_of(item) if item else None
+
+    def credentials_by_email(self, key: str) -> Credentials | None:
+        """Read the marker, then its owner, likewise."""
+        item = _owner_of(_email_marker(key))
+        return _credentials_of(item) if item else None
+
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the marker, then the user and all the rest, strongly consistent."""
         return self._login(read(MarkerItem, _email_marker(key)), signing_key_id, origin)
@@ -329,6 +339,7 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         admin=user.admin,
         disabled=user.disabled,
         email_verified=user.email_verified,
+        pending_email=user.pending_email,
         metadata=dict(user.metadata),
         listed_in=LISTS[partition],
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",
