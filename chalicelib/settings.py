@@ -140,6 +140,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     issuer = reader.text(
         "ISSUER", _URL, "the API's public URL", "http://127.0.0.1:8000" if local else None
     ).rstrip("/")
+    link_base_url = reader.visible("LINK_BASE_URL", _URL, "the URL that links begin with", "")
     settings = Settings(
         stage=stage,
         issuer=issuer,
@@ -167,16 +168,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         email_verification=reader.text(
             "EMAIL_VERIFICATION", _EMAIL_VERIFICATIONS, "off, warn or require", "warn"
         ),
-        mail_sender=reader.optional(
+        mail_sender=reader.visible(
             "MAIL_SENDER",
             _SENDER,
             "an address, or a name with an address in angle brackets",
-            _LOCAL_SENDER if local else None,
-        ),
-        link_base_url=reader.text(
-            "LINK_BASE_URL", _URL, "the URL that links begin with", issuer or "https://missing"
-        ).rstrip("/"),
-        product_name=reader.text(
+            _LOCAL_SENDER if local else "",
+        )
+        or None,
+        link_base_url=(link_base_url or issuer).rstrip("/"),
+        product_name=reader.visible(
             "PRODUCT_NAME", _PRODUCT_NAME, "a name of 1 to 60 visible characters", "accounts"
         ),
         activity_days=reader.number("ACTIVITY_DAYS", 1, _MOST_ACTIVITY_DAYS, 90),
@@ -186,14 +186,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         ),
         cors_origins=reader.origins("CORS_ORIGINS", "*" if local else ""),
     )
-    if not (settings.mail_sender or "").isprintable():
-        reader.refuse("MAIL_SENDER", "has control or invisible characters")
-    if not settings.product_name.isprintable():
-        reader.refuse("PRODUCT_NAME", "has control or invisible characters")
     if not local:
         reader.refuse_local("ISSUER", settings.issuer)
-        if settings.link_base_url != settings.issuer:
-            reader.refuse_local("LINK_BASE_URL", settings.link_base_url)
+        reader.refuse_local("LINK_BASE_URL", link_base_url)
         if settings.email_verification == "require" and settings.mail_sender is None:
             reader.refuse("EMAIL_VERIFICATION", "needs ACCOUNTS_MAIL_SENDER to be required")
         if settings.cursor_secret == _DEVELOPMENT_SECRET:
@@ -232,11 +227,10 @@ class _Reader:
         elif url.startswith("http:"):
             self.refuse(name, "is not an https address")
 
-    def optional(
-        self, name: str, shape: re.Pattern[str], what: str, default: str | None
-    ) -> str | None:
+    def visible(self, name: str, shape: re.Pattern[str], what: str, default: str) -> str:
+        """A value that people will see, or the default, which may be nothing."""
         value = self._environment.get(_PREFIX + name, "") or default
-        if value is not None and not shape.fullmatch(value):
+        if value and not (shape.fullmatch(value) and value.isprintable()):
             self.refuse(name, f"is not {what}")
         return value
 

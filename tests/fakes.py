@@ -188,6 +188,14 @@ class FakeUserStore(_Breakable):
         row = self._of(_username_key, key)
         return row.user if row else None
 
+    def credentials(self, public_id: str) -> Credentials | None:
+        self._called()
+        return self.rows.get(public_id)
+
+    def credentials_by_email(self, key: str) -> Credentials | None:
+        self._called()
+        return self._of(_email_key, key)
+
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         return self._login(self._of(_email_key, key), signing_key_id, origin)
 

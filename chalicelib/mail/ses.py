@@ -90,7 +90,7 @@ def ascii_address(address: str) -> str:
     """
     local, _, domain = address.rpartition("@")
     labels = [_ascii_label(label) for label in domain.split(".")]
-    if not (local.isascii() and all(map(_LABEL.fullmatch, labels))):
+    if not (local and local.isascii() and all(map(_LABEL.fullmatch, labels))):
         raise MailRefusedError
     return f"{local}@{'.'.join(labels)}"
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from chalicelib.domain.errors import UnavailableError, UnexpectedError
 from chalicelib.domain.outbox import Message
 from chalicelib.domain.times import Clock
-from chalicelib.services.courier import GIVEN_UP, Courier, Outcome
+from chalicelib.services.courier import GIVEN_UP, Outcome
 from chalicelib.telemetry import recording
 
 ENOUGH_SECONDS = 20.0
@@ -52,6 +52,17 @@ class OutboxStore(Protocol):
         """
 
 
+class Deliverer(Protocol):
+    """Whoever does the errands: the courier."""
+
+    def deliver(self, message: Message) -> Outcome:
+        """Do an errand, if there is still anything to do.
+
+        Raises:
+            UnavailableError: it was not done, or not for certain: to be tried again.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What became of the messages of one turn."""
@@ -67,7 +78,7 @@ class Turn:
 class Outbox:
     """Delivers messages. One that cannot be delivered does not keep the others from it."""
 
-    def __init__(self, store: OutboxStore, courier: Courier, *, stage: str, clock: Clock) -> None:
+    def __init__(self, store: OutboxStore, courier: Deliverer, *, stage: str, clock: Clock) -> None:
         self._store = store
         self._courier = courier
         self._stage = stage
@@ -120,6 +131,7 @@ class Outbox:
                 known = isinstance(fault, UnavailableError)
                 record.note(outcome=UnavailableError.code if known else UnexpectedError.code)
                 record.count("MailsFailed")
+                record.failed = not known
                 if not known:
                     _log.error("no delivery: %s", type(fault).__name__)
                 return None
