@@ -51,17 +51,16 @@ class Mapping:
 
 
 def find_stream(account: AwsAccount, stage: Stage) -> str:
-    """The ARN of the outbox's stream, from the data stack.
+    """The ARN of the outbox's stream: another one, if the table was made anew.
 
     Raises:
-        DeploymentError: the stack has none.
+        DeploymentError: the table has none.
     """
-    name = f"{stage.resource_prefix}-data"
-    (stack,) = account.cloudformation.describe_stacks(StackName=name)["Stacks"]
-    for output in stack.get("Outputs", []):
-        if output["OutputKey"] == "OutboxStream":
-            return output["OutputValue"]
-    raise DeploymentError(f"the stack {name} names no stream of {TABLES['OutboxTable']}")
+    name = f"{stage.resource_prefix}-{TABLES['OutboxTable']}"
+    table = account.dynamodb.describe_table(TableName=name)["Table"]
+    if "LatestStreamArn" not in table or not table.get("StreamSpecification"):
+        raise DeploymentError(f"the table {name} has no stream: somebody has switched it off")
+    return table["LatestStreamArn"]
 
 
 def find_mappings(account: AwsAccount, stage: Stage) -> list[Mapping]:

@@ -282,9 +282,7 @@ def test_what_is_in_the_outbox_is_mailed_by_the_function_behind_its_stream(
     public_id = client.get("/user/me", token=person.token).json()["public_id"]
     message_id = put_into_outbox(aws, public_id, datetime.now(UTC))
     wait_until(lambda: not is_in_outbox(aws, message_id))
-    german = [
-        mail for mail in mails_to(deployer, person.email) if "Bestätigen" in mail.subject
-    ]
+    german = [mail for mail in mails_to(deployer, person.email) if "Bestätigen" in mail.subject]
     (link,) = german[0].links
     issuer = claims_of(person.token)["iss"]
     assert link.startswith(f"{issuer}/email/verify?token=")
