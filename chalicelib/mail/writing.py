@@ -1,7 +1,7 @@
 """Writing mails: the layouts and the catalogues in `templates/`, one catalogue a language.
 
-Whatever is put into HTML is escaped, and what was put in is not read as a template again. A mail has
-no name of its reader in it: usernames are chosen freely, so a stranger could have us mail anything.
+Whatever is put into HTML is escaped, and what was put in is not read as a template again. A mail
+does not name its reader: usernames are chosen freely, so a stranger could have us mail anything.
 """
 
 import tomllib

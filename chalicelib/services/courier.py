@@ -38,6 +38,8 @@ PATHS = {
 }
 """The page that a link of each purpose leads to."""
 
+_NOTICES = frozenset({Errand.EMAIL_CHANGED, Errand.PASSWORD_CHANGED})
+
 
 class Outcome(StrEnum):
     """How an errand ended, other than by an error that makes it worth another try."""
@@ -183,8 +185,9 @@ class Courier:
             return Outcome.EXPIRED
         if message.errand is Errand.ANONYMISE:
             return self._anonymise(message)
-        if self._mailer is None:
-            return Outcome.MAIL_OFF
+        return self._post(message, self._mailer) if self._mailer else Outcome.MAIL_OFF
+
+    def _post(self, message: Message, mailer: Mailer) -> Outcome:
         owner = self._owner(message)
         if owner is None:
             return Outcome.NOBODY
@@ -192,7 +195,7 @@ class Courier:
         if isinstance(task, Outcome):
             return task
         try:
-            self._mail(message, owner, task, self._mailer)
+            self._mail(message, owner, task, mailer)
         except MailRefusedError:
             return Outcome.REFUSED
         if message.errand is Errand.RESET_PASSWORD:
@@ -255,15 +258,24 @@ def _task(message: Message, user: User) -> _Task | Outcome:
     Links are for those who may log in. Notices are for whoever had the address or the password,
     whatever has become of the account since.
     """
-    match message.errand:
-        case Errand.EMAIL_CHANGED:
-            if message.address is None or message.address == user.email:
-                return Outcome.NOT_NEEDED
-            return _Task(message.address, Purpose.UNDO)
-        case Errand.PASSWORD_CHANGED:
-            return _Task(message.address or user.email)
-    if user.disabled:
+    if message.errand in _NOTICES:
+        task = _notice(message, user)
+    elif user.disabled:
         return Outcome.DISABLED
+    else:
+        task = _link(message, user)
+    return task or Outcome.NOT_NEEDED
+
+
+def _notice(message: Message, user: User) -> _Task | None:
+    if message.errand is Errand.PASSWORD_CHANGED:
+        return _Task(message.address or user.email)
+    if message.address is None or message.address == user.email:
+        return None
+    return _Task(message.address, Purpose.UNDO)
+
+
+def _link(message: Message, user: User) -> _Task | None:
     match message.errand:
         case Errand.RESET_PASSWORD:
             return _Task(user.email, Purpose.RESET)
@@ -271,4 +283,4 @@ def _task(message: Message, user: User) -> _Task | Outcome:
             return _Task(user.pending_email, Purpose.CONFIRM)
         case Errand.VERIFY_EMAIL if not user.email_verified:
             return _Task(user.email, Purpose.VERIFY)
-    return Outcome.NOT_NEEDED
+    return None

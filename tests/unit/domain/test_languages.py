@@ -48,7 +48,7 @@ def test_the_language_that_is_liked_best_is_chosen(accept_language: str, languag
         "de;q=-1",
         "de;q=0.0001",
         "de;q=nan",
-        "de;q=١",
+        "de;q=\u0661",
         "de;level=1",
         "de_DE",
         "deutschlands-sprache-und-mehr",

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -82,21 +83,31 @@ def mailer() -> FakeMailer:
     return FakeMailer()
 
 
-class Couriers:
-    """Makes couriers of one world, with or without a mailer."""
+class World:
+    """What couriers have around them, and how one is made."""
 
-    def __init__(self, clock: FakeClock, tables: FakeTables, *world: object) -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        tables: FakeTables,
+        users: FakeUserStore,
+        tokens: FakeMailedTokenStore,
+        trails: FakeTrails,
+        activity: FakeActivityAnonymiser,
+    ) -> None:
         self._clock = clock
         self._tables = tables
-        self._world = world
+        self._users = users
+        self._tokens = tokens
+        self._trails = trails
+        self._activity = activity
 
-    def one(self, mailer: FakeMailer | None) -> Courier:
-        users, tokens, trails, activity = self._world
+    def courier(self, mailer: FakeMailer | None) -> Courier:
         return Courier(
-            users,  # type: ignore[arg-type] # the fixtures say what they are
-            tokens,  # type: ignore[arg-type]
-            trails,  # type: ignore[arg-type]
-            activity,  # type: ignore[arg-type]
+            self._users,
+            self._tokens,
+            self._trails,
+            self._activity,
             FakeSessionStore(self._tables),
             TrailService(self._clock, FakeIds(), timedelta(days=90)),
             TemplateWriter("Shop"),
@@ -108,30 +119,31 @@ class Couriers:
 
 
 @pytest.fixture
-def couriers(
+def world(
     clock: FakeClock,
     tables: FakeTables,
     users: FakeUserStore,
     tokens: FakeMailedTokenStore,
     trails: FakeTrails,
     activity: FakeActivityAnonymiser,
-) -> Couriers:
-    return Couriers(clock, tables, users, tokens, trails, activity)
+) -> World:
+    return World(clock, tables, users, tokens, trails, activity)
 
 
 @pytest.fixture
-def courier(couriers: Couriers, mailer: FakeMailer) -> Courier:
-    return couriers.one(mailer)
+def courier(world: World, mailer: FakeMailer) -> Courier:
+    return world.courier(mailer)
 
 
-def _message(errand: Errand, **facts: object) -> Message:
+def _message(errand: Errand, **facts: Any) -> Message:
     """What a change of the user's would leave behind for an errand."""
     address = {
         Errand.CONFIRM_EMAIL: WANTED,
         Errand.EMAIL_CHANGED: FORMER,
         Errand.PASSWORD_CHANGED: FORMER,
     }.get(errand)
-    return a_message(errand=errand, **{"address": address, **facts})
+    facts.setdefault("address", address)
+    return a_message(errand=errand, **facts)
 
 
 def _token_in(text: str) -> tuple[str, MailedToken]:
@@ -335,10 +347,10 @@ def test_a_change_that_was_undone_is_not_told(
 @pytest.mark.parametrize("errand", MAILED)
 @pytest.mark.usefixtures("user")
 def test_a_stage_without_a_sender_mails_nothing(
-    errand: Errand, couriers: Couriers, users: FakeUserStore
+    errand: Errand, world: World, users: FakeUserStore
 ) -> None:
     before = users.calls
-    assert couriers.one(None).deliver(_message(errand)) is Outcome.MAIL_OFF
+    assert world.courier(None).deliver(_message(errand)) is Outcome.MAIL_OFF
     assert users.calls == before
 
 
@@ -396,11 +408,11 @@ def test_no_link_is_mailed_that_could_not_be_checked(
 
 
 def test_an_account_that_is_gone_leaves_neither_whereabouts_nor_sessions(
-    couriers: Couriers, tables: FakeTables, activity: FakeActivityAnonymiser
+    world: World, tables: FakeTables, activity: FakeActivityAnonymiser
 ) -> None:
     for session in (a_session(number=0), a_session(number=1), a_session(a_user(2))):
         tables.sessions[session.public_id, session.slot] = session
-    courier = couriers.one(None)  # which needs no mails for that
+    courier = world.courier(None)  # which needs no mails for that
     for _ in range(2):
         assert courier.deliver(_message(Errand.ANONYMISE)) is Outcome.ANONYMISED
     assert set(activity.anonymised) == {public_id(1)}
