@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chalicelib.domain.attempts import Admission, Count, Origin
+from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Lineage, Opening, Session, session_id_in
 from chalicelib.domain.times import epoch_seconds
@@ -65,6 +66,17 @@ def _stream_record(name: str, message_id: str) -> dict[str, Any]:
         },
         "eventSourceARN": f"{table}/stream/2026-01-02T03:04:05.006",
     }
+
+
+def a_message(number: int, errand: Errand = Errand.VERIFY_EMAIL, **facts: Any) -> Message:
+    """A message; two of different numbers share nothing."""
+    defaults: dict[str, Any] = {
+        "message_id": f"message-{number}",
+        "errand": errand,
+        "created_at": START,
+        "expires_at": START + timedelta(days=1),
+    }
+    return Message(**defaults | facts)
 
 
 @dataclass(frozen=True, slots=True)

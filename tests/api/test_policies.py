@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,30 @@ import pytest
 from app import app
 from chalicelib.container import Container, use
 from chalicelib.couriers import REDELIVERY_MINUTES, deliver_mail, redeliver_mail
-from chalicelib.domain.activity import Act
+from chalicelib.domain.activity import Act, Event
 from chalicelib.domain.names import EmailAddress
 from chalicelib.domain.outbox import Errand
 from chalicelib.domain.trails import Trail
 from chalicelib.keys.parameters import Parameter
 from chalicelib.schedules import rotate_keys
 from chalicelib.services.key_rotation import KEPT, NOTICE
-from chalicelib.services.trails import TrailService
 from chalicelib.settings import Settings
 from infra.deployment.packages import BOTOCORE_SERVICES
 from infra.deployment.policies import fill_in, policy_file
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
+from tests.api.test_couriers import keep
 from tests.aws import STAGE, Call, Cloud, Wire
-from tests.fakes import FakeClock, FakeIds
-from tests.samples import AN_HOUR_PASSED, CLIENT, PASSWORD, LambdaContext, claims_of, inserted
+from tests.fakes import FakeClock
+from tests.samples import (
+    AN_HOUR_PASSED,
+    CLIENT,
+    PASSWORD,
+    LambdaContext,
+    a_message,
+    claims_of,
+    inserted,
+)
 
 _CHALICE = Path(__file__).parents[2] / ".chalice"
 _FUNCTIONS = ("api_handler", "authorize", "rotate_keys", "deliver_mail", "redeliver_mail")
@@ -140,7 +148,7 @@ class _Account:
 
     def deliver(self, courier: str, trail: Trail) -> None:
         """The turn of a function that delivers, with messages of its own."""
-        use(self._processes["api_handler"])._trail_store.write(trail)  # noqa: SLF001 - as its services do
+        keep(use(self._processes["api_handler"]), trail)
         self._put_down("api_handler")
         use(self._processes[courier])
         if courier == "deliver_mail":
@@ -229,16 +237,25 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
 }
 
 
-def _every_errand(trails: TrailService, client: Client, number: int) -> Trail:
+def _every_errand(now: datetime, client: Client, number: int) -> Trail:
     """An errand of every kind, for somebody of whom there is something to forget."""
     public_id = claims_of(client.register(number))["sub"]
     key = EmailAddress.parse(f"user-{number}@example.com").key
-    found_by_key = trails.message(Errand.RESET_PASSWORD, email_key=key)
-    errands = (trails.message(errand, public_id=public_id) for errand in Errand)
-    return Trail(
-        events=(trails.event(Act.REGISTERED, public_id, CLIENT),),
-        messages=(found_by_key, *errands),
+    lasts: dict[str, Any] = {"created_at": now, "expires_at": now + timedelta(days=1)}
+    errands = (
+        a_message(number * 100 + place, errand, public_id=public_id, **lasts)
+        for place, errand in enumerate(Errand)
     )
+    by_key = a_message(number, Errand.RESET_PASSWORD, email_key=key, **lasts)
+    event = Event(
+        public_id=public_id,
+        event_id=str(number),
+        act=Act.REGISTERED,
+        at=now,
+        expires_at=now + timedelta(days=1),
+        client=CLIENT,
+    )
+    return Trail(events=(event,), messages=(by_key, *errands))
 
 
 @pytest.fixture
@@ -291,9 +308,8 @@ def needed(
     account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
     account.rotate_keys()
     account.start_anew(stage)
-    trails = TrailService(clock, FakeIds(), timedelta(days=1))
     for number, courier in enumerate(_COURIERS, start=20):
-        account.deliver(courier, _every_errand(trails, client, number))
+        account.deliver(courier, _every_errand(clock(), client, number))
     return account.finish()
 
 
