@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from infra.deployment import status
 from infra.deployment.aws import AwsAccount, open_account
 from infra.deployment.errors import DeploymentError
 from infra.deployment.mappings import (
@@ -214,8 +215,12 @@ def test_what_is_deleted_is_told(account: AwsAccount, stage: Stage) -> None:
 
 
 def test_the_status_tells_whether_mails_go_out(
-    account: AwsAccount, stage: Stage, capsys: pytest.CaptureFixture[str]
+    account: AwsAccount,
+    stage: Stage,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(status, "open_account", lambda: account)
     show_status(stage)
     said = capsys.readouterr().out
     assert "\nMails     the outbox's stream is delivered by nobody\n" in said
