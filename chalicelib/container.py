@@ -80,6 +80,8 @@ class Container:
             self._hasher,
             self._token_sets,
             CursorSigner(self.settings.cursor_secret),
+            self._trails,
+            verifies_emails=self.settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -96,6 +98,7 @@ class Container:
             self._token_sets,
             self._refresh_tokens,
             self._attempts,
+            self._trails,
             clock=self._clock,
         )
 
@@ -105,7 +108,12 @@ class Container:
         from chalicelib.services.credentials import CredentialService
 
         return CredentialService(
-            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+            self._users,
+            self._password_policy,
+            self._hasher,
+            self._token_sets,
+            self._attempts,
+            self._trails,
         )
 
     @cached_property
@@ -219,7 +227,7 @@ class Container:
         from chalicelib.services.trails import TrailService
 
         kept_for = timedelta(days=self.settings.activity_days)
-        return TrailService(self._clock, self._new_id, kept_for)
+        return TrailService(self._trail_store, self._clock, self._new_id, kept_for)
 
     @cached_property
     def _trail_store(self) -> "DynamoTrailStore":

@@ -37,13 +37,28 @@ class TrailStore(Protocol):
 
 
 class TrailService:
-    """Makes events and messages. They are nothing until a store has written them."""
+    """Makes events and messages, which are nothing until a store has written them.
 
-    def __init__(self, clock: Clock, new_id: Callable[[], str], kept_for: timedelta) -> None:
+    Most are written by the store that makes the change, in its transaction. Where nothing changes,
+    there is `write`.
+    """
+
+    def __init__(
+        self, store: TrailStore, clock: Clock, new_id: Callable[[], str], kept_for: timedelta
+    ) -> None:
         """`kept_for` is how long events are kept."""
+        self._store = store
         self._clock = clock
         self._new_id = new_id
         self._kept_for = kept_for
+
+    def write(self, trail: Trail) -> None:
+        """Write a trail that belongs to no change.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        self._store.write(trail)
 
     def event(
         self,

@@ -288,8 +288,8 @@ def test_a_right_is_not_taken_away_if_the_other_is_no_enabled_admin(
 ) -> None:
     add(users, a_user(1, admin=True))
     add(users, other)
-    for rights in ({"admin": False}, {"disabled": True}):
-        assert users.set_rights(public_id(1), other_admin=public_id(2), **rights) is None
+    assert users.set_rights(public_id(1), other_admin=public_id(2), admin=False) is None
+    assert users.set_rights(public_id(1), other_admin=public_id(2), disabled=True) is None
     assert users.remove(a_user(1, admin=True), public_id(2)) is Removal.NO_OTHER_ADMIN
     assert users.get(public_id(1)) == a_user(1, admin=True)
 

@@ -109,7 +109,7 @@ class World:
             self._trails,
             self._activity,
             FakeSessionStore(self._tables),
-            TrailService(self._clock, FakeIds(), timedelta(days=90)),
+            TrailService(self._trails, self._clock, FakeIds(), timedelta(days=90)),
             TemplateWriter("Shop"),
             mailer,
             link_base_url=BASE,
