@@ -271,6 +271,8 @@ def test_the_runbooks_queries_ask_for_fields_that_the_lines_have(
         function_group(stage, "deliver_mail"): of_functions - {"route", "status", "request_id"},
         function_group(stage, "redeliver_mail"): of_functions - {"route", "status", "request_id"},
         function_group(stage, "authorize"): of_functions - {"route", "status", "request_id"},
+        f"/aws/lambda/{stage.resource_prefix}-$function": of_functions
+        - {"route", "status", "request_id"},
         "/aws/lambda/$function": of_functions - {"route", "status", "request_id"},
     }
     queries = list(_insights())
@@ -288,7 +290,7 @@ def test_the_runbooks_messages_are_those_that_are_logged() -> None:
         path.read_text("utf-8") for path in sorted((CHECKOUT / "chalicelib").rglob("*.py"))
     )
     messages = re.findall(r"^\| `([a-z][^`…]+?):? ?…?` \|", RUNBOOK, re.MULTILINE)
-    assert len(messages) == 6
+    assert len(messages) == 9
     assert all(f'"{message}' in sources for message in messages)
 
 
