@@ -108,13 +108,16 @@ def configure_mapping(account: AwsAccount, stage: Stage) -> Mapping:
         DeploymentError: there is no mapping, or it does not settle.
     """
     mapping = _settled(account, stage)
-    account.functions.update_event_source_mapping(
-        UUID=mapping.uuid,
-        Enabled=True,
-        FilterCriteria={"Filters": [{"Pattern": _INSERTS}]},
-        MaximumRetryAttempts=RETRIES,
-        MaximumRecordAgeInSeconds=OLDEST_SECONDS,
-        BisectBatchOnFunctionError=True,
+    _patiently(
+        lambda: account.functions.update_event_source_mapping(
+            UUID=mapping.uuid,
+            Enabled=True,
+            FilterCriteria={"Filters": [{"Pattern": _INSERTS}]},
+            MaximumRetryAttempts=RETRIES,
+            MaximumRecordAgeInSeconds=OLDEST_SECONDS,
+            BisectBatchOnFunctionError=True,
+        ),
+        account,
     )
     return mapping
 
@@ -125,14 +128,21 @@ def put_mapping_back(account: AwsAccount, stage: Stage, before: Mapping | None) 
         if before is None:
             _delete(account, mapping.uuid)
         elif mapping != before:
-            account.functions.update_event_source_mapping(
-                UUID=mapping.uuid,
-                Enabled=before.state not in {"Disabled", "Disabling"},
-                FilterCriteria={"Filters": [{"Pattern": pattern} for pattern in before.filters]},
-                MaximumRetryAttempts=before.retries,
-                MaximumRecordAgeInSeconds=before.oldest_seconds,
-                BisectBatchOnFunctionError=before.bisects,
-            )
+            _restore(account, mapping.uuid, before)
+
+
+def _restore(account: AwsAccount, uuid: str, before: Mapping) -> None:
+    _patiently(
+        lambda: account.functions.update_event_source_mapping(
+            UUID=uuid,
+            Enabled=before.state not in {"Disabled", "Disabling"},
+            FilterCriteria={"Filters": [{"Pattern": pattern} for pattern in before.filters]},
+            MaximumRetryAttempts=before.retries,
+            MaximumRecordAgeInSeconds=before.oldest_seconds,
+            BisectBatchOnFunctionError=before.bisects,
+        ),
+        account,
+    )
 
 
 def delete_mappings(account: AwsAccount, stage: Stage, say: Callable[[str], None]) -> None:
@@ -165,7 +175,23 @@ def _settled(account: AwsAccount, stage: Stage) -> Mapping:
 
 def _delete(account: AwsAccount, uuid: str) -> None:
     with contextlib.suppress(account.functions.exceptions.ResourceNotFoundException):
-        account.functions.delete_event_source_mapping(UUID=uuid)
+        _patiently(lambda: account.functions.delete_event_source_mapping(UUID=uuid), account)
+
+
+def _patiently(change: Callable[[], object], account: AwsAccount) -> None:
+    """Change a mapping as soon as Lambda is done with the change before, which it does not tell.
+
+    Raises:
+        DeploymentError: it is not done in time.
+    """
+    for _ in range(_WAITS):
+        try:
+            change()
+        except account.functions.exceptions.ResourceInUseException:
+            time.sleep(_WAIT_SECONDS)
+        else:
+            return
+    raise DeploymentError("Lambda is still changing the outbox's mapping: run this again")
 
 
 def _read(found: "EventSourceMappingConfigurationTypeDef") -> Mapping:

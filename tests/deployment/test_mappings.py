@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,6 +171,30 @@ def test_a_batch_that_fails_is_given_up_in_time(account: AwsAccount, stage: Stag
         "MaximumRecordAgeInSeconds": OLDEST_SECONDS,
         "BisectBatchOnFunctionError": True,
     }
+
+
+def test_a_mapping_that_is_being_changed_is_waited_for(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.deployment.mappings._WAIT_SECONDS", 0.0)
+    make_mapping(account, find_stream(account, stage))
+    left = 2
+
+    def refuse(**_: Any) -> tuple[Any, dict[str, Any]] | None:
+        nonlocal left
+        left -= 1
+        error = {"Code": "ResourceInUseException", "Message": "it is in use"}
+        refused = (SimpleNamespace(status_code=400), {"Error": error})
+        return refused if left >= 0 else None
+
+    event = "before-call.lambda.UpdateEventSourceMapping"
+    hooks: Any = account.functions.meta.events
+    hooks.register_first(event, refuse)
+    configure_mapping(account, stage)
+    assert left < 0
+    left = 1_000
+    with pytest.raises(DeploymentError, match="still changing"):
+        configure_mapping(account, stage)
 
 
 def test_a_mapping_that_does_not_come_to_be_stops_the_deployment(
