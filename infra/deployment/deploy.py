@@ -27,6 +27,7 @@ from infra.deployment.packages import Package, build_package
 from infra.deployment.progress import Progress
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.releases import Release, put_back, remember_release
+from infra.deployment.senders import sender_standing
 from infra.deployment.smoke import smoke_test
 from infra.deployment.stages import Stage
 from infra.deployment.states import State, api_id_of, load_state, save_state
@@ -134,6 +135,7 @@ def _release(
     configure_mapping(account, stage)
     minutes = OLDEST_SECONDS // 60
     progress.say(f"delivered from its stream, tried {RETRIES} times more within {minutes} minutes")
+    progress.say(f"mails: {sender_standing(account, stage)}")
     progress.step("API Gateway")
     configure_gateway(account, stage, _api_id(state))
     rate, burst = stage.throttling

@@ -12,8 +12,9 @@ from infra.deployment.errors import DeploymentError
 from infra.deployment.mappings import find_mappings
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.rules import find_rule, rule_name
+from infra.deployment.senders import sender_standing
 from infra.deployment.smoke import PublicApi
-from infra.deployment.stages import Stage, settings_of
+from infra.deployment.stages import Stage
 from infra.deployment.states import api_id_of, load_state
 from infra.stacks import TABLES
 
@@ -132,19 +133,4 @@ def _mails(account: AwsAccount, stage: Stage) -> Iterator[str]:
         yield f"the outbox's stream is delivered: {mapping.state.lower()}"
     if not mappings:
         yield "the outbox's stream is delivered by nobody"
-    sender = settings_of(stage).mail_sender
-    if sender is None:
-        yield "none is sent: ACCOUNTS_MAIL_SENDER is not set"
-        return
-    address = sender.rpartition("<")[2].rstrip(">")
-    verified = any(_is_verified(account, name) for name in (address, address.rpartition("@")[2]))
-    yield f"from {sender}, which SES {'has verified' if verified else 'HAS NOT VERIFIED'}"
-
-
-def _is_verified(account: AwsAccount, identity: str) -> bool:
-    try:
-        found = account.mails.get_email_identity(EmailIdentity=identity)
-    except account.mails.exceptions.NotFoundException:
-        return False
-    verified: bool = found["VerifiedForSendingStatus"]
-    return verified
+    yield sender_standing(account, stage)

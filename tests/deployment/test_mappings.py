@@ -263,3 +263,9 @@ def test_the_status_tells_whether_mails_go_out(
     account.mails.meta.events.register("after-call.sesv2.GetEmailIdentity", verify)
     show_status(sending)
     assert "from Us <us@example.com>, which SES has verified" in capsys.readouterr().out
+    hooks: Any = account.mails.meta.events
+    error = {"Code": "AccessDeniedException", "Message": "no"}
+    refused = (SimpleNamespace(status_code=403), {"Error": error})
+    hooks.register_first("before-call.sesv2.GetEmailIdentity", lambda **_: refused)
+    show_status(sending)
+    assert "of which SES does not tell (ClientError)" in capsys.readouterr().out
