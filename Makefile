@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run admin rotate-keys revoke-key test test-node lint format lock openapi clean \
+.PHONY: help run mail admin rotate-keys revoke-key test test-node lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -26,6 +26,9 @@ help: ## List the commands
 
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
 	@exec $(BIN)/python -m infra.local.run --attached --port "$(PORT)"
+
+mail: .venv/.installed ## Show the mails that make run has sent (TO=somebody, or all)
+	@exec $(BIN)/python -m infra.mail "$$TO"
 
 admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com, STAGE=prod if not here)
 	@exec $(BIN)/python -m infra.admin "$$EMAIL" "$$STAGE"

@@ -44,6 +44,7 @@ _ADDRESS = (
 _SENDER = re.compile(rf"{_ADDRESS}|[^\s<>\"\\][^<>\"\\]{{0,63}} <{_ADDRESS}>")
 _LOCAL_SENDER = "accounts <accounts@localhost.localdomain>"
 _PRODUCT_NAME = re.compile(r"\S(.{0,58}\S)?")
+_NO_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/none/stream/none"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
@@ -199,6 +200,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             reader.refuse("CURSOR_SECRET", f"is shorter than {_SHORTEST_SECRET} characters")
     reader.finish()
     return settings
+
+
+def outbox_stream(environment: Mapping[str, str] = os.environ) -> str:
+    """The ARN of the outbox's stream, which Chalice asks for while the app is imported.
+
+    A deployment says it. Nowhere else does anything listen to the stream, so there it has none of
+    the name.
+    """
+    return environment.get("ACCOUNTS_OUTBOX_STREAM", "") or _NO_STREAM
 
 
 _ANY = re.compile(r"[^\s].*")

@@ -26,6 +26,7 @@ PRICES: Mapping[str, tuple[float, str]] = {
 
 API_MEMORY_GB = 1_769 / 1_024
 AUTHORIZER_MEMORY_GB = 512 / 1_024
+COURIER_MEMORY_GB = 512 / 1_024
 LAMBDA_OCTETS = 360
 """What Lambda adds to an invocation's log: START, END and REPORT, and its id in our line."""
 ACCESS_OCTETS = 590

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chalicelib.domain.attempts import Admission, Count, Origin
+from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Lineage, Opening, Session, session_id_in
 from chalicelib.domain.times import epoch_seconds
@@ -35,6 +37,56 @@ AN_HOUR_PASSED = {
     "detail": {},
 }
 """What EventBridge hands a scheduled function."""
+
+
+def inserted(*message_ids: str) -> dict[str, Any]:
+    """What Lambda hands a function of the outbox's stream, for messages that were put there."""
+    return {"Records": [_stream_record("INSERT", message_id) for message_id in message_ids]}
+
+
+def removed(message_id: str) -> dict[str, Any]:
+    """Likewise, for one that was deleted."""
+    return {"Records": [_stream_record("REMOVE", message_id)]}
+
+
+def _stream_record(name: str, message_id: str) -> dict[str, Any]:
+    table = "arn:aws:dynamodb:us-east-1:123456789012:table/accounts-test-outbox"
+    return {
+        "eventID": f"{name}-{message_id}",
+        "eventName": name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": START.timestamp(),
+            "Keys": {"message_id": {"S": message_id}},
+            "SequenceNumber": "4421584500000000017450439091",
+            "SizeBytes": 46,
+            "StreamViewType": "KEYS_ONLY",
+        },
+        "eventSourceARN": f"{table}/stream/2026-01-02T03:04:05.006",
+    }
+
+
+def a_message(number: int, errand: Errand = Errand.VERIFY_EMAIL, **facts: Any) -> Message:
+    """A message; two of different numbers share nothing."""
+    defaults: dict[str, Any] = {
+        "message_id": f"message-{number}",
+        "errand": errand,
+        "created_at": START,
+        "expires_at": START + timedelta(days=1),
+    }
+    return Message(**defaults | facts)
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """What Lambda tells a function of the call at hand, as far as ours ask."""
+
+    seconds: float = 60
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1_000)
 
 
 def a_user(number: int = 1, **facts: Any) -> User:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -99,6 +99,11 @@ class AwsAccount:
     def logs(self) -> "CloudWatchLogsClient":
         """CloudWatch Logs."""
         return self.session.client("logs", config=_CONFIG)
+
+    @cached_property
+    def mails(self) -> Any:
+        """SES."""
+        return self.session.client("sesv2", config=_CONFIG)
 
     @cached_property
     def ssm(self) -> "SSMClient":

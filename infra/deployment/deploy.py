@@ -16,17 +16,25 @@ from infra.deployment.cursor_secrets import ensure_cursor_secret
 from infra.deployment.errors import DeploymentError
 from infra.deployment.gateways import configure_gateway, ensure_logs_role
 from infra.deployment.logs import ensure_log_groups
+from infra.deployment.mappings import (
+    OLDEST_SECONDS,
+    RETRIES,
+    adopt_mapping,
+    configure_mapping,
+    find_stream,
+)
 from infra.deployment.packages import Package, build_package
 from infra.deployment.progress import Progress
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.releases import Release, put_back, remember_release
+from infra.deployment.senders import sender_standing
 from infra.deployment.smoke import smoke_test
 from infra.deployment.stages import Stage
 from infra.deployment.states import State, api_id_of, load_state, save_state
 from infra.keys import ensure_signing_key
 from infra.stacks import deploy_data_stack
 
-_STEPS = 10
+_STEPS = 11
 
 
 def package_path(stage: Stage) -> Path:
@@ -84,13 +92,16 @@ def deploy(stage: Stage, *, new_url: bool) -> None:
         ensure_logs_role(account)
 
         before = remember_release(account, stage, _api_id(state))
+        stream = find_stream(account, stage)
     environment = {
         "ACCOUNTS_ISSUER": url,
         **stage.environment,
         "ACCOUNTS_CURSOR_SECRET": secret,
+        "ACCOUNTS_OUTBOX_STREAM": stream,
     }
     try:
         with plain_faults():
+            state = adopt_mapping(account, stage, state, stream)
             _release(account, stage, state, package, environment, progress)
             progress.step("Smoke test")
             smoke_test(stage, url, __version__, progress.say)
@@ -120,6 +131,11 @@ def _release(
         state = project.state or state
         save_state(account, stage, state)
     _check_uploaded(account, stage, package)
+    progress.step("Outbox")
+    configure_mapping(account, stage)
+    minutes = OLDEST_SECONDS // 60
+    progress.say(f"delivered from its stream, tried {RETRIES} times more within {minutes} minutes")
+    progress.say(f"mails: {sender_standing(account, stage)}")
     progress.step("API Gateway")
     configure_gateway(account, stage, _api_id(state))
     rate, burst = stage.throttling

@@ -10,6 +10,7 @@ from infra.deployment.chalice_runs import chalice_project
 from infra.deployment.cursor_secrets import cursor_secret_name
 from infra.deployment.errors import DeploymentError
 from infra.deployment.logs import delete_log_groups
+from infra.deployment.mappings import delete_mappings, mapping_exists
 from infra.deployment.progress import Progress
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.releases import role_name
@@ -61,6 +62,8 @@ def _is_there(account: AwsAccount, resource: Mapping[str, str]) -> bool:
                 account.gateway.get_rest_api(restApiId=resource["rest_api_id"])
             case "cloudwatch_event":
                 account.events.describe_rule(Name=resource["rule_name"])
+            case "dynamodb_event":
+                return mapping_exists(account, resource["event_uuid"])
             case "lambda_function":
                 account.functions.get_function(FunctionName=resource["lambda_arn"])
             case "iam_role":
@@ -80,6 +83,7 @@ def _sweep(account: AwsAccount, stage: Stage, progress: Progress) -> None:
     for api_id in tagged_apis(account, stage):
         account.gateway.delete_rest_api(restApiId=api_id)
         progress.say(f"API {api_id}")
+    delete_mappings(account, stage, progress.say)
     for function in SCHEDULED:
         rule = rule_name(stage, function)
         if delete_rule(account, rule):

@@ -33,7 +33,7 @@ from infra.deployment.errors import DeploymentError
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """Chalice deploys to the runtime of the interpreter that runs it."""
 
-BOTOCORE_SERVICES = frozenset({"dynamodb", "ssm"})
+BOTOCORE_SERVICES = frozenset({"dynamodb", "sesv2", "ssm"})
 """The services that the functions call. botocore knows 400 more, in 20 MB."""
 
 LARGEST_ZIP = 50 * 1024 * 1024

@@ -10,6 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deployment.aws import AwsAccount
 from infra.deployment.errors import DeploymentError
+from infra.deployment.mappings import Mapping as StreamMapping
+from infra.deployment.mappings import find_mappings, put_mapping_back
 from infra.deployment.rules import SCHEDULED, Rule, delete_rule, find_rule, rule_name
 from infra.deployment.stages import Stage
 
@@ -38,6 +40,8 @@ class Release:
     """The API, and which of its deployments the stage showed."""
     rules: Mapping[str, Rule | None]
     """When the scheduled functions were called; None where there was no such rule."""
+    mapping: StreamMapping | None = None
+    """How the outbox's stream was handed over, if it was."""
 
     @property
     def ran(self) -> bool:
@@ -56,7 +60,8 @@ def remember_release(account: AwsAccount, stage: Stage, api_id: str) -> Release:
         deployment = (api_id, shown["deploymentId"])
     names = (rule_name(stage, function) for function in SCHEDULED)
     rules = {name: find_rule(account, name) for name in names}
-    return Release(tuple(filter(None, functions)), deployment, rules)
+    mapping = next(iter(find_mappings(account, stage)), None)
+    return Release(tuple(filter(None, functions)), deployment, rules, mapping)
 
 
 def _remember(account: AwsAccount, stage: Stage, function: str) -> _Function | None:
@@ -92,7 +97,7 @@ def role_name(stage: Stage, function: str) -> str:
 def put_back(
     account: AwsAccount, stage: Stage, release: Release, say: Callable[[str], None]
 ) -> None:
-    """Make the stage run a release again: policies first, then code, schedule, the API's routes.
+    """Make the stage run a release again: policies first, then code, calls, the API's routes.
 
     Raises:
         DeploymentError: it could not be done, or not in full.
@@ -107,6 +112,7 @@ def put_back(
             say(f"{before.name} runs the code of {before.configuration['LastModified']} again")
         for name, rule in release.rules.items():
             _put_rule_back(account, name, rule)
+        put_mapping_back(account, stage, release.mapping)
         if release.deployment is not None:
             api_id, deployment = release.deployment
             account.gateway.update_stage(

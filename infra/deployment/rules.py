@@ -9,7 +9,7 @@ from infra.deployment.stages import Stage
 if TYPE_CHECKING:
     from types_boto3_events.literals import RuleStateType
 
-SCHEDULED = ("rotate_keys",)
+SCHEDULED = ("rotate_keys", "redeliver_mail")
 """The functions that are called by schedule."""
 _TARGET = "1"
 """What Chalice calls a rule's one target, the function."""

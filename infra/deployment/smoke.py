@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ import requests
 from chalicelib.domain.errors import AccountsError
 from chalicelib.domain.names import EmailAddress
 from chalicelib.store.attempt_rows import AttemptRows
-from chalicelib.store.items import MarkerItem, UserItem, bind
+from chalicelib.store.faults import translating_faults
+from chalicelib.store.items import EventItem, MarkerItem, MessageItem, UserItem, bind
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from infra.deployment.errors import DeploymentError
@@ -28,6 +30,9 @@ _SETTLING_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 _ANSWER_SECONDS = 35
 _SNIPPET = 200
+_MAILBOX_SIMULATOR = "simulator.amazonses.com"
+"""Takes every mail, and it counts for nothing.
+See https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html"""
 
 
 class PublicApi:
@@ -77,12 +82,23 @@ def smoke_test(stage: Stage, url: str, version: str, say: Callable[[str], None])
     _wait_for_health(api, stage, version)
     say("GET /health: this version")
     name = f"smoke-{secrets.token_hex(8)}"
-    email, password = f"{name}@accounts.invalid", secrets.token_urlsafe(24)
+    visitor = _Visitor(f"success+{name}@{_MAILBOX_SIMULATOR}", name, secrets.token_urlsafe(24))
     try:
-        _visit(api, email, name, password, say)
+        _visit(api, visitor, say)
     finally:
         # Had the visit broken off, the account would still be there.
-        _clean_up(stage, email)
+        _clean_up(stage, visitor)
+
+
+@dataclass
+class _Visitor:
+    """Somebody who comes and goes."""
+
+    email: str
+    username: str
+    password: str
+    public_id: str | None = None
+    """As far as it is known."""
 
 
 def _wait_for_health(api: PublicApi, stage: Stage, version: str) -> None:
@@ -98,10 +114,9 @@ def _wait_for_health(api: PublicApi, stage: Stage, version: str) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _visit(
-    api: PublicApi, email: str, username: str, password: str, say: Callable[[str], None]
-) -> None:
-    registration = {"email": email, "username": username, "password": password}
+def _visit(api: PublicApi, visitor: _Visitor, say: Callable[[str], None]) -> None:
+    email, password = visitor.email, visitor.password
+    registration = {"email": email, "username": visitor.username, "password": password}
     answer = api.call("POST", "/user", json=registration)
     first_token = _expect(answer, HTTPStatus.CREATED, "POST /user")["Authorization"]
     say("POST /user: registered")
@@ -112,7 +127,9 @@ def _visit(
     token = _expect(answer, HTTPStatus.OK, "POST /auth/refresh")["Authorization"]
     say("POST /auth/refresh: refreshed")
     answer = api.call("GET", "/user/me", token=token)
-    if _expect(answer, HTTPStatus.OK, "GET /user/me").get("email") != email:
+    user = _expect(answer, HTTPStatus.OK, "GET /user/me")
+    visitor.public_id = user["public_id"]
+    if user.get("email") != email:
         raise DeploymentError("GET /user/me: it is somebody else's account")
     say("GET /user/me: let in")
     _expect(api.call("GET", "/user/me"), HTTPStatus.UNAUTHORIZED, "GET /user/me without a token")
@@ -155,19 +172,41 @@ def _told(request: str, answer: requests.Response, expected: str) -> str:
     return f"{request}: {answer.status_code} ({body}), where {expected} was expected"
 
 
-def _clean_up(stage: Stage, email: str) -> None:
-    """Remove the account, if it came to be, with this command's own rights.
+def _clean_up(stage: Stage, visitor: _Visitor) -> None:
+    """Remove the account, if it came to be, and what it left, with this command's own rights.
 
     Raises:
         DeploymentError: it could not be removed.
     """
-    users = f"{stage.resource_prefix}-users"
-    connection = bind({UserItem: users, MarkerItem: users})
+    name = stage.resource_prefix
+    users = f"{name}-users"
+    connection = bind(
+        {
+            UserItem: users,
+            MarkerItem: users,
+            EventItem: f"{name}-activity",
+            MessageItem: f"{name}-outbox",
+        }
+    )
     # Nothing here counts an attempt, so that no row is made with this secret.
     store = DynamoUserStore(connection, Transactions(connection), AttemptRows(""))
     try:
-        user = store.find_by_email(EmailAddress.parse(email).key)
+        user = store.find_by_email(EmailAddress.parse(visitor.email).key)
         if user is not None:
+            visitor.public_id = user.public_id
             store.remove(user)
+        if visitor.public_id is not None:
+            _remove_traces(visitor.public_id)
     except AccountsError as error:
-        raise DeploymentError(f"the account {email} could not be removed again: {error}") from error
+        raise DeploymentError(
+            f"the account {visitor.email} could not be removed again: {error}"
+        ) from error
+
+
+def _remove_traces(public_id: str) -> None:
+    """Remove what was to be done for the account, and then what is known of it."""
+    with translating_faults():
+        for message in MessageItem.scan(MessageItem.public_id == public_id, consistent_read=True):
+            message.delete()
+        for event in EventItem.query(public_id, consistent_read=True):
+            event.delete()

@@ -9,8 +9,10 @@ from chalicelib.services.key_rotation import standings
 from infra.deployment.apis import api_exists, api_url
 from infra.deployment.aws import AwsAccount, open_account, plain_faults
 from infra.deployment.errors import DeploymentError
+from infra.deployment.mappings import find_mappings
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.rules import find_rule, rule_name
+from infra.deployment.senders import sender_standing
 from infra.deployment.smoke import PublicApi
 from infra.deployment.stages import Stage
 from infra.deployment.states import api_id_of, load_state
@@ -33,6 +35,7 @@ def show_status(stage: Stage) -> None:
             ("Tables", _tables(account, stage)),
             ("Keys", _keys(account, stage)),
             ("Schedule", _schedule(account, stage)),
+            ("Mails", _mails(account, stage)),
         ):
             for line in lines:
                 print(f"{kind:9} {line}")
@@ -103,17 +106,31 @@ def _keys(account: AwsAccount, stage: Stage) -> Iterator[str]:
 
 
 def _schedule(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    yield _rotation(account, stage)
+    rule = find_rule(account, rule_name(stage, "redeliver_mail"))
+    if rule is not None:
+        yield f"{rule.name}: {rule.expression}, {rule.state.lower()}"
+
+
+def _rotation(account: AwsAccount, stage: Stage) -> str:
     rule = find_rule(account, rule_name(stage, "rotate_keys"))
     if rule is None:
-        yield "none"
-        return
+        return "none"
     name = stage.function_name("rotate_keys")
     try:
         found = account.functions.get_function_configuration(FunctionName=name)
     except account.functions.exceptions.ResourceNotFoundException:
-        yield f"{rule.name}: {rule.expression}, and no function to call"
-        return
+        return f"{rule.name}: {rule.expression}, and no function to call"
     variables = found.get("Environment", {}).get("Variables", {})
     days = variables.get("ACCOUNTS_KEY_ROTATION_DAYS") or "0"
     what = "keys are rotated by hand" if days == "0" else f"keys are rotated after {days} days"
-    yield f"{rule.name}: {rule.expression}, {rule.state.lower()}; {what}"
+    return f"{rule.name}: {rule.expression}, {rule.state.lower()}; {what}"
+
+
+def _mails(account: AwsAccount, stage: Stage) -> Iterator[str]:
+    mappings = find_mappings(account, stage)
+    for mapping in mappings:
+        yield f"the outbox's stream is delivered: {mapping.state.lower()}"
+    if not mappings:
+        yield "the outbox's stream is delivered by nobody"
+    yield sender_standing(account, stage)

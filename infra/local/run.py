@@ -147,6 +147,7 @@ def _greeting(port: int, folder: Path) -> str:
   API            http://{HOST}:{port}
   Documentation  http://{HOST}:{port}/
   Make an admin  make admin EMAIL=you@example.com
+  Mails          make mail (those that were sent; gone when this stops)
   Data           {shown} (kept; delete it to start afresh)
 
 Ctrl-C stops it. A change of the code restarts it.

@@ -27,9 +27,11 @@ _WATCHED = (
     "app.py",
     "chalicelib/**/*",
     "infra/gateway_responses.py",
+    "infra/local/deliveries.py",
     "infra/local/gateway.py",
     "infra/local/server.py",
 )
+_SUFFIXES = frozenset({".html", ".json", ".py", ".toml", ".txt"})
 
 
 class _GatewayFactory(CLIFactory):  # type: ignore[misc] # Chalice is not typed strictly
@@ -37,9 +39,12 @@ class _GatewayFactory(CLIFactory):  # type: ignore[misc] # Chalice is not typed 
         del config  # what it says of the stage is in the environment by now
         # Imported by the worker's server thread: a mistake in these files, as in the app's, ends
         # the thread, and the next change brings it back.
+        from infra.local.deliveries import start_delivering
         from infra.local.server import serving
 
-        return serving(app_obj, host, port)
+        server = serving(app_obj, host, port)
+        start_delivering()
+        return server
 
 
 class _SourceWatcher(WorkerProcess):  # type: ignore[misc] # likewise
@@ -57,7 +62,7 @@ def _modification_times(checkout: Path) -> dict[Path, int]:
     times = {}
     for pattern in _WATCHED:
         for path in checkout.glob(pattern):
-            if path.suffix in {".py", ".json"}:
+            if path.suffix in _SUFFIXES:
                 # An editor may just be putting a new file in this one's place.
                 with contextlib.suppress(FileNotFoundError):
                     times[path] = path.stat().st_mtime_ns

@@ -1,7 +1,10 @@
 """What a stage needs of the local cloud before anything of ours can use it."""
 
+import contextlib
 import os
+from typing import Any
 
+from chalicelib import settings
 from infra.local.cloud import LocalCloud, LocalError, client_environment
 
 
@@ -13,7 +16,7 @@ def enter_stage(endpoint: str) -> None:
 
 
 def prepare_stage(cloud: LocalCloud, stage: str) -> None:
-    """Wait for the cloud, then make the stage's tables and its key, or find them made.
+    """Wait for the cloud, then make the stage's tables, its key and its sender, or find them.
 
     Raises:
         LocalError: the cloud did not start, or refused.
@@ -29,6 +32,18 @@ def prepare_stage(cloud: LocalCloud, stage: str) -> None:
     try:
         deploy_data_stack(boto3.client("cloudformation"), boto3.client("dynamodb"), stage)
         ensure_signing_key(boto3.client("ssm"), stage)
+        if (sender := settings.load().mail_sender) is not None:
+            ensure_sender(boto3.client("sesv2"), sender)
     except (BotoCoreError, ClientError, StackError) as error:
         raise LocalError(f"the local cloud refused: {error}") from error
     cloud.announce()
+
+
+def ensure_sender(mails: Any, sender: str) -> None:
+    """Have a cloud that sends nothing anywhere accept mails from a sender.
+
+    On AWS, a mail that SES sends has to the address confirms first that it may.
+    """
+    address = sender.rpartition("<")[2].rstrip(">")
+    with contextlib.suppress(mails.exceptions.AlreadyExistsException):
+        mails.create_email_identity(EmailIdentity=address)

@@ -2,7 +2,8 @@
 
 One suite, tests/contract, is run against the deployed API and against `make run`. Another one,
 with SUITE=…, is run in its place; it finds the API in ACCOUNTS_API_URL and, where the address
-alone does not tell which one is meant, the Host to ask for in ACCOUNTS_API_HOST.
+alone does not tell which one is meant, the Host to ask for in ACCOUNTS_API_HOST. The mails that
+were sent are told by the local cloud in ACCOUNTS_MAILS_AT, as `infra.local.mails` reads them.
 """
 
 import os

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chalicelib import settings
 from infra.local.children import CHECKOUT, Child
+from infra.local.cloud import stage_variables
 from infra.local.loopback import HOST, free_port, is_healthy
+from infra.local.stages import ensure_sender
 from infra.rehearsal.errors import RehearsalError
 
 _NO_PROXY = "127.0.0.1,localhost"
@@ -42,6 +45,7 @@ def rehearsal_cloud(folder: Path) -> Iterator[str]:
             if child.ended or time.monotonic() > deadline:
                 raise RehearsalError(f"the local cloud did not start: see {log_file}")
             time.sleep(_PAUSE_SECONDS)
+        _verify_sender(endpoint)
         yield endpoint
     finally:
         child.stop()
@@ -69,6 +73,24 @@ def deployer_environment(endpoint: str) -> dict[str, str]:
         "NO_PROXY": _NO_PROXY,
         "no_proxy": _NO_PROXY,
     }
+
+
+def _verify_sender(endpoint: str) -> None:
+    """What docs/deploying.md asks of the account's owner before a stage sends mails."""
+    # Only this needs boto3, which takes its time.
+    import boto3
+
+    sender = settings.load(stage_variables()).mail_sender
+    place = deployer_environment(endpoint)
+    mails = boto3.client(
+        "sesv2",
+        endpoint_url=endpoint,
+        region_name=place["AWS_DEFAULT_REGION"],
+        aws_access_key_id=place["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=place["AWS_SECRET_ACCESS_KEY"],
+    )
+    if sender is not None:
+        ensure_sender(mails, sender)
 
 
 def _cloud_environment(folder: Path, port: int) -> dict[str, str]:

@@ -19,12 +19,15 @@ class Target:
 
     url: str
     host: str | None = None
+    mails_at: str | None = None
+    """The local cloud that has the mails which were sent."""
 
     @property
     def environment(self) -> dict[str, str]:
         """What the contract's suite is told."""
         host = {} if self.host is None else {"ACCOUNTS_API_HOST": self.host}
-        return {"ACCOUNTS_API_URL": self.url, **host}
+        mails = {} if self.mails_at is None else {"ACCOUNTS_MAILS_AT": self.mails_at}
+        return {"ACCOUNTS_API_URL": self.url, **host, **mails}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class Deployer:
         )
         api_id, _, _ = urlsplit(url).netloc.partition(".")
         port = urlsplit(self.endpoint).port
-        return Target(f"{self.endpoint}/{stage}", f"{api_id}.execute-api.localhost:{port}")
+        host = f"{api_id}.execute-api.localhost:{port}"
+        return Target(f"{self.endpoint}/{stage}", host, self.endpoint)
 
     def change_stage(self, stage: str, changes: Mapping[str, object]) -> None:
         """Change what .chalice/config.json says of a stage, in this checkout."""

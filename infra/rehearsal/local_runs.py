@@ -42,6 +42,6 @@ def running_locally(folder: Path) -> Iterator[Target]:
             if child.ended or time.monotonic() > deadline:
                 raise RehearsalError(f"make run did not start: see {log_file}")
             time.sleep(_PAUSE_SECONDS)
-        yield Target(url)
+        yield Target(url, mails_at=(folder / "endpoint").read_text("utf-8"))
     finally:
         child.stop()

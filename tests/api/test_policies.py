@@ -1,24 +1,30 @@
 """What each function may do is what it does: .chalice/policy-*.json, held to every operation.
 
-Every operation of the API is visited, and the keys are rotated once. Each call to AWS on the way is
-put down to the function that made it. A call without a grant would be refused on AWS; a grant
-without a call is too much.
+Every operation of the API is visited, the keys are rotated once, and every errand is done. Each
+call to AWS on the way is put down to the function that made it. A call without a grant would be
+refused on AWS; a grant without a call is too much.
 """
 
 import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import boto3
 import pytest
 
 from app import app
 from chalicelib.container import Container, use
+from chalicelib.couriers import REDELIVERY_MINUTES, deliver_mail, redeliver_mail
+from chalicelib.domain.activity import Act, Event
 from chalicelib.domain.mailed_tokens import Purpose
+from chalicelib.domain.names import EmailAddress
+from chalicelib.domain.outbox import Errand
+from chalicelib.domain.trails import Trail
 from chalicelib.keys.parameters import Parameter
 from chalicelib.schedules import rotate_keys
 from chalicelib.services.key_rotation import KEPT, NOTICE
@@ -28,17 +34,35 @@ from infra.deployment.packages import BOTOCORE_SERVICES
 from infra.deployment.policies import fill_in, policy_file
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
+from tests.api.test_couriers import keep
 from tests.aws import STAGE, Call, Cloud, Wire
 from tests.fakes import FakeClock
 from tests.mailed import mailed
-from tests.samples import AN_HOUR_PASSED, PASSWORD, claims_of
+from tests.samples import (
+    AN_HOUR_PASSED,
+    CLIENT,
+    PASSWORD,
+    LambdaContext,
+    a_message,
+    claims_of,
+    inserted,
+)
 
 _CHALICE = Path(__file__).parents[2] / ".chalice"
-_FUNCTIONS = ("api_handler", "authorize", "rotate_keys")
+_FUNCTIONS = ("api_handler", "authorize", "rotate_keys", "deliver_mail", "redeliver_mail")
+_COURIERS = ("deliver_mail", "redeliver_mail")
 _PLACE = "us-east-1:123456789012"
 _NAMES = {"Partition": "aws", "Region": "us-east-1", "Account": "123456789012", "Stage": STAGE}
-_BY_LAMBDA_ITSELF = {"logs:CreateLogStream", "logs:PutLogEvents"}
-"""Lambda writes what a function prints, with the function's role."""
+_BY_LAMBDA_ITSELF = {
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
+"""Lambda writes what a function prints, and reads its stream, with the function's role."""
+_SENDER = "accounts@localhost.localdomain"
 
 Grant = tuple[str, str]
 """An action, and the resource that it is for."""
@@ -69,6 +93,9 @@ def _needed(call: Call) -> Iterator[Grant]:
     if service == "ssm":
         name = call.body.get("Path") or call.body["Name"]
         yield f"ssm:{operation}", f"arn:aws:ssm:{_PLACE}:parameter{name}"
+        return
+    if service == "sesv2":
+        yield f"ses:{operation}", f"arn:aws:ses:{_PLACE}:identity/{_SENDER}"
         return
     assert service == "dynamodb", call.operation
     match operation:
@@ -122,6 +149,19 @@ class _Account:
             self._clock.now += wait
             rotate_keys(AN_HOUR_PASSED, None)
         self._put_down("rotate_keys")
+
+    def deliver(self, courier: str, trail: Trail) -> None:
+        """The turn of a function that delivers, with messages of its own."""
+        keep(use(self._processes["api_handler"]), trail)
+        self._put_down("api_handler")
+        use(self._processes[courier])
+        if courier == "deliver_mail":
+            found = inserted(*(message.message_id for message in trail.messages))
+            deliver_mail(found, LambdaContext())
+        else:
+            self._clock.step(minutes=REDELIVERY_MINUTES)
+            redeliver_mail(AN_HOUR_PASSED, LambdaContext())
+        self._put_down(courier)
 
     def finish(self) -> dict[str, set[Grant]]:
         self._put_down("api_handler")
@@ -262,6 +302,35 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
 }
 
 
+def _every_errand(now: datetime, client: Client, number: int) -> Trail:
+    """An errand of every kind, for somebody of whom there is something to forget."""
+    public_id = claims_of(client.register(number))["sub"]
+    key = EmailAddress.parse(f"user-{number}@example.com").key
+    lasts: dict[str, Any] = {"created_at": now, "expires_at": now + timedelta(days=1)}
+    errands = (
+        a_message(number * 100 + place, errand, public_id=public_id, **lasts)
+        for place, errand in enumerate(Errand)
+    )
+    by_key = a_message(number, Errand.RESET_PASSWORD, email_key=key, **lasts)
+    event = Event(
+        public_id=public_id,
+        event_id=str(number),
+        act=Act.REGISTERED,
+        at=now,
+        expires_at=now + timedelta(days=1),
+        client=CLIENT,
+    )
+    return Trail(events=(event,), messages=(by_key, *errands))
+
+
+@pytest.fixture
+def _sender() -> Iterator[None]:
+    mails: Any = boto3.client("sesv2")
+    mails.create_email_identity(EmailIdentity=_SENDER)
+    yield
+    mails.delete_email_identity(EmailIdentity=_SENDER)
+
+
 @pytest.fixture
 def _same_keys_afterwards(
     cloud: Cloud, key_parameters: tuple[Parameter, Parameter]
@@ -277,6 +346,7 @@ def _same_keys_afterwards(
 @pytest.fixture
 def needed(
     _same_keys_afterwards: None,
+    _sender: None,
     client: Client,
     stage: Settings,
     clock: FakeClock,
@@ -302,6 +372,9 @@ def needed(
     _log_in(client)
     account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
     account.rotate_keys()
+    account.start_anew(stage)
+    for number, courier in enumerate(_COURIERS, start=20):
+        account.deliver(courier, _every_errand(clock(), client, number))
     return account.finish()
 
 
@@ -363,12 +436,18 @@ def test_every_function_has_a_policy_that_is_held_to_this() -> None:
 def test_nobody_may_scan_or_do_anything_to_everything(function: str) -> None:
     for action, resource in _granted(function):
         assert "*" not in action
-        assert action not in {"dynamodb:Scan", "dynamodb:PartiQLSelect"}
+        # What is left in the outbox is found by looking through it.
+        if resource != _table(f"accounts-{STAGE}-outbox") or function != "redeliver_mail":
+            assert action not in {"dynamodb:Scan", "dynamodb:PartiQLSelect"}
         assert resource.startswith("arn:")
-        assert STAGE in resource
+        # A sender, in a domain of any name, is shared by the stages of an account.
+        assert STAGE in resource or action == "ses:SendEmail"
         # A wildcard stands at the end, for the keys and log streams that are yet to be made.
         assert "*" not in resource[:-1]
-        known = ("/private-keys/*", "/public-keys*", "/public-keys/*", ":log-stream:*")
+        known = (
+            *("/private-keys/*", "/public-keys*", "/public-keys/*", ":log-stream:*"),
+            *(":identity/*", f"-{STAGE}-outbox/stream/*"),
+        )
         assert _is_of(known, resource)
 
 
@@ -378,4 +457,5 @@ def _is_of(wildcards: Iterable[str], resource: str) -> bool:
 
 def test_the_package_knows_every_service_that_is_granted() -> None:
     services = {action.partition(":")[0] for name in _FUNCTIONS for action, _ in _granted(name)}
-    assert services - {"logs"} == BOTOCORE_SERVICES
+    called = {"sesv2" if service == "ses" else service for service in services - {"logs"}}
+    assert called == BOTOCORE_SERVICES

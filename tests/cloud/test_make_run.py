@@ -139,10 +139,25 @@ def make_admin(folder: Path, email: str, password: str = "") -> "subprocess.Comp
     )
 
 
+def mails(folder: Path, to: str = "") -> str:
+    return subprocess.run(
+        [*MAKE, "mail", f"TO={to}"],
+        cwd=CHECKOUT,
+        env=os.environ | {"ACCOUNTS_LOCAL_DIR": str(folder / "local")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
 def test_a_day_with_make_run(tmp_path: Path) -> None:
     with Run(tmp_path) as run:
         registered = run.ask("POST", "/user", json=ADA)
         assert registered.status_code == 201
+        wait_until(lambda: "outbox: 1 done" in run.output)
+        assert f"http://127.0.0.1:{run.port}/email/verify?token=" in mails(tmp_path, "ada")
+        assert mails(tmp_path, "bob") == "No mail to bob yet; one is sent within a second.\n"
         token = registered.json()["Authorization"]
         assert run.ask("GET", "/user", token).status_code == 403
 

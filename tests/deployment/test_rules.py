@@ -40,10 +40,12 @@ def make_rule(account: AwsAccount) -> None:
 
 def test_a_release_is_remembered_with_its_rule(account: AwsAccount, stage: Stage) -> None:
     assert rule_name(stage, "rotate_keys") == NAME
-    assert remember_release(account, stage, "no-api").rules == {NAME: None}
+    redelivery = rule_name(stage, "redeliver_mail")
+    assert remember_release(account, stage, "no-api").rules == {NAME: None, redelivery: None}
     make_rule(account)
     assert remember_release(account, stage, "no-api").rules == {
-        NAME: Rule(NAME, "rate(1 hour)", "as it is", "ENABLED")
+        NAME: Rule(NAME, "rate(1 hour)", "as it is", "ENABLED"),
+        redelivery: None,
     }
 
 

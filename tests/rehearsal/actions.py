@@ -32,15 +32,17 @@ def _actions(request: Seen) -> Iterator[str]:
         else:
             yield f"{service}:{operation}"
     elif service == "lambda":
-        yield f"lambda:{_lambda_operation(request)}"
+        yield f"lambda:{_operation('lambda', request)}"
+    elif service == "ses":
+        yield f"ses:{_operation('sesv2', request)}"
     else:
         (operation,) = parse_qs(request.body.decode())["Action"]
         yield f"{service}:{operation}"
 
 
-def _lambda_operation(request: Seen) -> str:
+def _operation(service: str, request: Seen) -> str:
     """The operation whose method and path these are, the most literal path first."""
-    model = botocore.session.get_session().get_service_model("lambda")
+    model = botocore.session.get_session().get_service_model(service)
     path = urlsplit(request.path).path
     found = []
     for name in model.operation_names:

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from chalicelib import settings
+from infra.local.cloud import stage_variables
 from infra.rehearsal.checkouts import copy_checkout
 from infra.rehearsal.cloud import deployer_environment, rehearsal_cloud
 from infra.rehearsal.deployments import Deployer
 from tests.rehearsal.proxies import Network, failing_network
+
+STAGE = "staging"
 
 # Read before the suite's own fixtures make the environment nobody's.
 _FULL = os.environ.get("ACCOUNTS_REHEARSAL") == "full"
@@ -37,7 +41,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 @pytest.fixture(scope="package")
 def deployer(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Deployer:
     checkout = copy_checkout(tmp_path_factory.mktemp("checkouts") / "accounts")
-    return Deployer(checkout, network.endpoint)
+    deployer = Deployer(checkout, network.endpoint)
+    # The cloud has verified this one for the stage `dev`, which has it unless told otherwise.
+    sender = settings.load(stage_variables()).mail_sender
+    variables = stage_variables(STAGE) | {"ACCOUNTS_MAIL_SENDER": sender}
+    deployer.change_stage(STAGE, {"environment_variables": variables})
+    return deployer
 
 
 @pytest.fixture

@@ -2,26 +2,35 @@
 
 import json
 import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
 import requests
 
+from chalicelib.couriers import BATCH_SIZE
 from chalicelib.domain.tokens import PublicKey
 from chalicelib.keys.parameters import read_public_key, write_public_key
 from chalicelib.services.key_rotation import KEPT, NOTICE
+from infra.deployment.mappings import OLDEST_SECONDS, RETRIES
+from infra.local.mails import SentMail, sent_mails
 from infra.rehearsal.checkouts import copy_checkout
 from infra.rehearsal.deployments import Deployer, Outcome
 from tests.contract.client import Client
 from tests.rehearsal.actions import actions
+from tests.rehearsal.conftest import STAGE
 from tests.rehearsal.proxies import Network
-from tests.samples import AN_HOUR_PASSED, header_of
+from tests.samples import AN_HOUR_PASSED, claims_of, header_of
 
-STAGE = "staging"
 RULE = f"accounts-{STAGE}-rotate_keys-event"
+REDELIVERY = f"accounts-{STAGE}-redeliver_mail-event"
+OUTBOX = f"accounts-{STAGE}-outbox"
 DEPLOY_ROLE = Path(__file__).parents[2] / "infra" / "deploy-role.yaml"
 BY_HAND = {
     "dynamodb:ListTables",
@@ -33,6 +42,9 @@ BY_HAND = {
     "iam:ListRoles",
     "lambda:Invoke",
     "lambda:ListFunctions",
+    "ses:CreateEmailIdentity",
+    "ses:DeleteEmailIdentity",
+    "ses:ListEmailIdentities",
     "logs:DescribeLogGroups",
     "ssm:DeleteParameter",
 }
@@ -71,12 +83,49 @@ def age_keys(aws: boto3.Session, by: timedelta) -> None:
         )
 
 
-def run_schedule(aws: boto3.Session) -> str | None:
-    """Call the scheduled function as its rule does; the fault that it ended with, if any."""
+def run_schedule(aws: boto3.Session, function: str = "rotate_keys") -> str | None:
+    """Call a scheduled function as its rule does; the fault that it ended with, if any."""
     answer = aws.client("lambda").invoke(
-        FunctionName=f"accounts-{STAGE}-rotate_keys", Payload=json.dumps(AN_HOUR_PASSED)
+        FunctionName=f"accounts-{STAGE}-{function}", Payload=json.dumps(AN_HOUR_PASSED)
     )
     return answer.get("FunctionError")
+
+
+def mapping(aws: boto3.Session) -> dict[str, Any]:
+    """The one mapping that there is."""
+    (found,) = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    return dict(found)
+
+
+def put_into_outbox(aws: boto3.Session, public_id: str, written: datetime) -> str:
+    """Leave a message, as a registration does."""
+    message_id = str(uuid4())
+    row = {
+        "message_id": {"S": message_id},
+        "errand": {"S": "verify_email"},
+        "created_at": {"S": written.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")},
+        "expires_at": {"N": str(int(written.timestamp()) + 86_400)},
+        "public_id": {"S": public_id},
+        "language": {"S": "de"},
+    }
+    aws.client("dynamodb").put_item(TableName=OUTBOX, Item=row)
+    return message_id
+
+
+def is_in_outbox(aws: boto3.Session, message_id: str) -> bool:
+    key = {"message_id": {"S": message_id}}
+    return "Item" in aws.client("dynamodb").get_item(TableName=OUTBOX, Key=key)
+
+
+def mails_to(deployer: Deployer, address: str) -> list[SentMail]:
+    return [mail for mail in sent_mails(deployer.endpoint) if mail.to == (address,)]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
 
 
 def signed_with(deployer: Deployer) -> str:
@@ -129,6 +178,8 @@ def test_what_is_uploaded_is_the_package_and_what_runs_is_what_the_stage_says(
         (f"accounts-{STAGE}", 1769),
         (f"accounts-{STAGE}-authorize", 512),
         (f"accounts-{STAGE}-rotate_keys", 512),
+        (f"accounts-{STAGE}-deliver_mail", 512),
+        (f"accounts-{STAGE}-redeliver_mail", 512),
     ):
         found = functions.get_function(FunctionName=name)
         assert found["Configuration"]["MemorySize"] == memory
@@ -153,6 +204,8 @@ def test_the_gateway_limits_and_logs_without_tokens(aws: boto3.Session) -> None:
         f"/aws/apigateway/accounts-{STAGE}": 30,
         f"/aws/lambda/accounts-{STAGE}": 30,
         f"/aws/lambda/accounts-{STAGE}-authorize": 30,
+        f"/aws/lambda/accounts-{STAGE}-deliver_mail": 30,
+        f"/aws/lambda/accounts-{STAGE}-redeliver_mail": 30,
         f"/aws/lambda/accounts-{STAGE}-rotate_keys": 30,
     }
 
@@ -210,6 +263,56 @@ def test_the_keys_of_a_stage_are_rotated_by_schedule_and_by_hand_and_revoked(
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
+def test_what_is_in_the_outbox_is_mailed_by_the_function_behind_its_stream(
+    deployer: Deployer, aws: boto3.Session
+) -> None:
+    found = mapping(aws)
+    assert found["FunctionArn"].endswith(f":accounts-{STAGE}-deliver_mail")
+    assert f":table/{OUTBOX}/stream/" in found["EventSourceArn"]
+    assert found["StartingPosition"] == "TRIM_HORIZON"
+    assert (found["BatchSize"], found["MaximumRetryAttempts"]) == (BATCH_SIZE, RETRIES)
+    assert found["MaximumRecordAgeInSeconds"] == OLDEST_SECONDS
+    assert found["BisectBatchOnFunctionError"] is True
+    (pattern,) = (filter_["Pattern"] for filter_ in found["FilterCriteria"]["Filters"])
+    assert json.loads(pattern) == {"eventName": ["INSERT"]}
+
+    target = deployer.target(STAGE)
+    client = Client(target.url, target.host)
+    person = client.register()
+    public_id = client.get("/user/me", token=person.token).json()["public_id"]
+    message_id = put_into_outbox(aws, public_id, datetime.now(UTC))
+    wait_until(lambda: not is_in_outbox(aws, message_id))
+    german = [mail for mail in mails_to(deployer, person.email) if "Bestätigen" in mail.subject]
+    (link,) = german[0].links
+    issuer = claims_of(person.token)["iss"]
+    assert link.startswith(f"{issuer}/email/verify?token=")
+    assert "which SES has verified" in deployer.make("status", STAGE).output
+
+
+def test_what_is_left_in_the_outbox_is_mailed_by_schedule(
+    deployer: Deployer, aws: boto3.Session
+) -> None:
+    rule = aws.client("events").describe_rule(Name=REDELIVERY)
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(5 minutes)", "ENABLED")
+    target = deployer.target(STAGE)
+    client = Client(target.url, target.host)
+    person = client.register()
+    public_id = client.get("/user/me", token=person.token).json()["public_id"]
+    mails = aws.client("sesv2")
+    (sender,) = (
+        identity["IdentityName"] for identity in mails.list_email_identities()["EmailIdentities"]
+    )
+    mails.delete_email_identity(EmailIdentity=sender)
+    assert "which SES HAS NOT VERIFIED" in deployer.make("status", STAGE).output
+    message_id = put_into_outbox(aws, public_id, datetime.now(UTC) - timedelta(minutes=10))
+    assert run_schedule(aws, "redeliver_mail") is None
+    assert is_in_outbox(aws, message_id)
+    mails.create_email_identity(EmailIdentity=sender)
+    assert run_schedule(aws, "redeliver_mail") is None
+    assert not is_in_outbox(aws, message_id)
+    assert mails_to(deployer, person.email)
+
+
 @pytest.mark.full
 def test_a_release_that_fails_its_visit_is_taken_back(
     deployer: Deployer, tmp_path: Path, aws: boto3.Session
@@ -234,6 +337,7 @@ def test_a_release_that_fails_its_visit_is_taken_back(
         found = aws.client("lambda").get_function(FunctionName=name)["Configuration"]
         assert found["CodeSha256"] == code
     assert aws.client("events").describe_rule(Name=RULE)["State"] == "DISABLED"
+    assert mapping(aws)["BatchSize"] == BATCH_SIZE
     target = deployer.target(STAGE)
     client = Client(target.url, target.host)
     assert client.get("/user/me", token=client.register().token).status_code == 200
@@ -245,7 +349,7 @@ def test_a_release_that_fails_its_visit_is_taken_back(
 def test_a_redeployment_that_breaks_off_is_taken_back_even_if_the_state_was_lost(
     deployer: Deployer, network: Network, aws: boto3.Session
 ) -> None:
-    before = api_ids(aws)
+    before, mapped = api_ids(aws), mapping(aws)["UUID"]
     aws.client("ssm").delete_parameter(Name=f"/accounts/{STAGE}/deployed")
     network.fault = lambda method, path: method == "PUT" and "/gatewayresponses/" in path
     broken = deployer.make("deploy", STAGE)
@@ -255,6 +359,7 @@ def test_a_redeployment_that_breaks_off_is_taken_back_even_if_the_state_was_lost
     assert "the previous release runs again" in last_line(broken)
     assert health(deployer) == 200
     assert api_ids(aws) == before
+    assert mapping(aws)["UUID"] == mapped
     assert aws.client("ssm").get_parameter(Name=f"/accounts/{STAGE}/deployed")["Parameter"]
 
 
@@ -303,6 +408,7 @@ def test_a_stage_is_taken_down_but_for_its_data(deployer: Deployer, aws: boto3.S
     assert not any(name.startswith(f"accounts-{STAGE}") for name in roles)
     assert aws.client("logs").describe_log_groups()["logGroups"] == []
     assert aws.client("events").list_rules()["Rules"] == []
+    assert aws.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []
     assert f"accounts-{STAGE}-users" in aws.client("dynamodb").list_tables()["TableNames"]
     assert aws.client("ssm").get_parameters_by_path(Path=f"/accounts/{STAGE}/public-keys")[
         "Parameters"
@@ -319,7 +425,7 @@ def test_what_a_deployment_left_that_broke_off_is_taken_down_too(
     broken = deployer.make("deploy", STAGE)
     network.fault = lambda _method, _path: False
     assert broken.status != 0
-    assert len(aws.client("lambda").list_functions()["Functions"]) == 3
+    assert len(aws.client("lambda").list_functions()["Functions"]) == 5
     # As if it had broken off a little later, when the schedule is made.
     aws.client("events").put_rule(Name=RULE, ScheduleExpression="rate(1 hour)")
     outcome = deployer.make("destroy", STAGE)

@@ -50,6 +50,8 @@ def test_the_functions_have_the_memory_that_is_paid_for() -> None:
         "api_handler": costs.API_MEMORY_GB * 1_024,
         "authorize": costs.AUTHORIZER_MEMORY_GB * 1_024,
         "rotate_keys": 512,  # once an hour, which costs next to nothing
+        "deliver_mail": costs.COURIER_MEMORY_GB * 1_024,
+        "redeliver_mail": 512,  # every five minutes, likewise
     }
     for stage in configuration["stages"].values():
         assert not {"lambda_memory_size", "lambda_functions", "lambda_architecture"} & stage.keys()

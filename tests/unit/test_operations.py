@@ -131,6 +131,12 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         record.failed = True
     with telemetry.recording("key_rotation", action="publish", key="a-key") as record:
         record.note(next="sign", not_before="a moment")
+    for metric in ("MailsSent", "MailsFailed", "MailsGivenUp"):
+        with telemetry.recording("delivery", errand="an_errand", message_id="1") as record:
+            record.count(metric)
+            record.note(action="sent")
+    with telemetry.recording("delivery_turn", messages="pending") as record:
+        record.note(done=1, given_up=0, failed=0, left=0)
     try:
         dict[str, str]()["nothing"]
     except KeyError:
@@ -185,7 +191,7 @@ def test_what_is_watched_is_this_stages_own(stage: Stage) -> None:
 
 
 def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_ends() -> None:
-    assert len(ALARMS) == 6
+    assert len(ALARMS) == 8
     for alarm in ALARMS:
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["the-topic"]
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -262,7 +268,11 @@ def test_the_runbooks_queries_ask_for_fields_that_the_lines_have(
         access_group(stage): frozenset(ACCESS_LOG),
         function_group(stage, "api_handler"): of_functions,
         function_group(stage, "rotate_keys"): of_functions - {"route", "status", "request_id"},
+        function_group(stage, "deliver_mail"): of_functions - {"route", "status", "request_id"},
+        function_group(stage, "redeliver_mail"): of_functions - {"route", "status", "request_id"},
         function_group(stage, "authorize"): of_functions - {"route", "status", "request_id"},
+        f"/aws/lambda/{stage.resource_prefix}-$function": of_functions
+        - {"route", "status", "request_id"},
         "/aws/lambda/$function": of_functions - {"route", "status", "request_id"},
     }
     queries = list(_insights())
@@ -280,7 +290,7 @@ def test_the_runbooks_messages_are_those_that_are_logged() -> None:
         path.read_text("utf-8") for path in sorted((CHECKOUT / "chalicelib").rglob("*.py"))
     )
     messages = re.findall(r"^\| `([a-z][^`…]+?):? ?…?` \|", RUNBOOK, re.MULTILINE)
-    assert len(messages) == 6
+    assert len(messages) == 9
     assert all(f'"{message}' in sources for message in messages)
 
 

@@ -338,3 +338,10 @@ def test_the_environment_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_local_stages_are_two() -> None:
     assert {"dev", "test"} == settings.LOCAL_STAGES
+
+
+def test_the_outboxs_stream_is_what_a_deployment_says_and_else_nobodys() -> None:
+    stream = "arn:aws:dynamodb:eu-central-1:123456789012:table/accounts-prod-outbox/stream/now"
+    assert settings.outbox_stream({"ACCOUNTS_OUTBOX_STREAM": stream}) == stream
+    assert settings.outbox_stream({}) == settings.outbox_stream({"ACCOUNTS_OUTBOX_STREAM": ""})
+    assert ":table/none/" in settings.outbox_stream({})
