@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.activity import Event, EventPage
 from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -15,11 +17,13 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.names import fold
+from chalicelib.domain.outbox import Message
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
@@ -96,6 +100,13 @@ class FakeTables:
     counts: dict[tuple[tuple[str, ...], int], int] = field(default_factory=dict)
     """How many attempts, by what is counted and when the window began."""
     addresses: dict[tuple[str, str], KnownAddress] = field(default_factory=dict)
+
+    events: list[Event] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def leave(self, trail: Trail) -> None:
+        self.events += trail.events
+        self.messages += trail.messages
 
     def counted(self, count: Count) -> int:
         return self.counts.get((count.of, count.starts_at), 0)
@@ -210,7 +221,13 @@ class FakeUserStore(_Breakable):
             self.rows[public_id] = Credentials(row.user, new_hash)
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         row = self.rows.get(before.user.public_id)
@@ -218,8 +235,11 @@ class FakeUserStore(_Breakable):
             return False
         if row.user.token_version != before.user.token_version:
             return False
-        user = replace(row.user, token_version=session.token_version)
+        user = replace(
+            row.user, token_version=session.token_version, password_change_required=False
+        )
         self.rows[user.public_id] = Credentials(user, new_hash)
+        self.tables.leave(trail)
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
         self.tables.add_to(given_back, -1)
@@ -232,25 +252,39 @@ class FakeUserStore(_Breakable):
         version = self.rows[public_id].user.token_version
         self.change(public_id, token_version=version + 1)
 
-    def set_rights(
+    def update(
         self,
         public_id: str,
+        changes: Changes,
         *,
-        admin: bool | None = None,
-        disabled: bool | None = None,
         other_admin: str | None = None,
-    ) -> User | None:
+        trail: Trail = NO_TRAIL,
+    ) -> User | Unchanged:
         self._called()
         if other_admin is not None and not self._is_enabled_admin(other_admin):
-            return None
-        if public_id not in self.rows:
+            return Unchanged.NO_OTHER_ADMIN
+        user = self.rows[public_id].user if public_id in self.rows else None
+        renaming = changes.renaming
+        if renaming is not None:
+            if user is None or user.username != renaming.before:
+                return Unchanged.OTHER_USERNAME
+            owner = self._of(_username_key, fold(renaming.after))
+            if owner is not None and owner.user.public_id != public_id:
+                raise UsernameTakenError
+        if user is None:
             raise UserNotFoundError
-        user = self.rows[public_id].user
+        required = changes.password_change_required
+        self.tables.leave(trail)
         return self.change(
             public_id,
-            admin=user.admin if admin is None else admin,
-            disabled=user.disabled if disabled is None else disabled,
-            token_version=user.token_version + (1 if disabled else 0),
+            username=user.username if renaming is None else renaming.after,
+            metadata=user.metadata if changes.metadata is None else dict(changes.metadata),
+            admin=user.admin if changes.admin is None else changes.admin,
+            disabled=user.disabled if changes.disabled is None else changes.disabled,
+            password_change_required=(
+                user.password_change_required if required is None else required
+            ),
+            token_version=user.token_version + (1 if changes.end_sessions else 0),
         )
 
     def admins(self) -> Iterator[str]:
@@ -381,6 +415,30 @@ class FakeSessionStore(_Breakable):
     def _held(self, public_id: str, session_id: str) -> Session | None:
         held = self.rows.get((public_id, slot_of(session_id)))
         return held if held and held.session_id == session_id else None
+
+
+class FakeActivityStore(_Breakable):
+    """Events in memory, as the other stores left them."""
+
+    def __init__(self, tables: FakeTables, clock: FakeClock) -> None:
+        super().__init__()
+        self._tables = tables
+        self._clock = clock
+
+    def page(self, public_id: str, limit: int, position: str | None) -> EventPage:
+        self._called()
+        places = {
+            f"{event.at.isoformat(timespec='microseconds')}#{event.event_id}": event
+            for event in self._tables.events
+            if event.public_id == public_id
+            and epoch_seconds(event.expires_at) > epoch_seconds(self._clock())
+        }
+        order = [at for at in sorted(places, reverse=True) if position is None or at < position]
+        shown = order[:limit]
+        return EventPage(
+            events=tuple(places[place] for place in shown),
+            next_position=shown[-1] if len(order) > limit else None,
+        )
 
 
 class FakeAttemptStore(_Breakable):

@@ -15,15 +15,15 @@ class Act(StrEnum):
     LOGGED_IN = "logged_in"
     LOGIN_FAILED = "login_failed"
     REFRESHED = "refreshed"
-    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
     LOGGED_OUT = "logged_out"
     SESSION_ENDED = "session_ended"
     SESSIONS_ENDED = "sessions_ended"
-    PASSWORD_REFUSED = "password_refused"
-    PASSWORD_CHANGED = "password_changed"
-    PASSWORD_CHANGE_REQUIRED = "password_change_required"
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - a name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 - a name
     RECOVERY_MAILED = "recovery_mailed"
-    PASSWORD_RESET = "password_reset"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
     EMAIL_VERIFIED = "email_verified"
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
     EMAIL_CHANGED = "email_changed"
@@ -57,6 +57,14 @@ class Event:
     session_id: str | None = None
     changed: Mapping[str, str] = field(default_factory=dict)
     """What changed, for a person. Never a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events of an account, newest first, and where the next page begins, if there is one."""
+
+    events: tuple[Event, ...]
+    next_position: str | None
 
 
 OPERATOR = "operator"

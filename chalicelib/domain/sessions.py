@@ -27,6 +27,7 @@ class Client:
 
     ip: str
     user_agent: str
+    language: str = "en"
 
     @classmethod
     def of(cls, ip: str, user_agent: str) -> Self:

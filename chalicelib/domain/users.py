@@ -32,6 +32,8 @@ class User:
     disabled: bool = False
     email_verified: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    password_change_required: bool = False
+    """The next login has to choose another password. No list knows it: the index is older."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Session, TokenSet, slot_of
 from chalicelib.domain.tokens import SigningKey
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.password_policy import PasswordPolicy
@@ -31,11 +32,18 @@ class PasswordStore(Protocol):
         """
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Set a new hash and the session's token version, and put the session, all or nothing.
 
-        In the same step, the attempt that led to it is given back, and its address remembered.
+        In the same step, the attempt that led to it is given back, and its address remembered. No
+        change of the password is required any more.
 
         Answers False, having done nothing, if the user has another hash or version than before.
 

@@ -60,6 +60,7 @@ class UserItem(Model):
     disabled = BooleanAttribute()
     email_verified = BooleanAttribute()
     metadata = JSONAttribute(default=dict)
+    password_change_required = BooleanAttribute(null=True)  # not projected either; there if true
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
 

@@ -21,4 +21,5 @@ def user_of(item: UserItem) -> User:
         disabled=bool(item.disabled),
         email_verified=bool(item.email_verified),
         metadata=item.metadata or {},
+        password_change_required=bool(item.password_change_required),
     )

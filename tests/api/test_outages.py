@@ -71,6 +71,9 @@ def test_every_route_that_needs_the_store_says_that_it_is_down(
         ("/user/00000000-0000-4000-8000-000000000000", "GetItem"),
         ("/user", "Query"),
         ("/user?email=user-1@example.com", "GetItem"),
+        ("/user/me/activity", "Query"),
+        ("/user/me/export", "GetItem"),
+        ("/user/me/export", "Query"),
     ],
 )
 def test_a_store_that_fails_after_the_authorizer_is_an_outage(
@@ -113,7 +116,7 @@ def test_a_refresh_that_fails_can_be_repeated(client: Client, wire: Wire, operat
         ("DELETE", "/auth/sessions/{sid}", "TransactWriteItems"),
         ("DELETE", "/user/me", "TransactWriteItems"),
         ("POST", "/auth/password/change", "TransactWriteItems"),
-        ("PATCH", "/user/{other}", "UpdateItem"),
+        ("PATCH", "/user/{other}", "TransactWriteItems"),
     ],
 )
 def test_what_fails_after_the_authorizer_has_changed_nothing(

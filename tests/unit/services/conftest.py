@@ -14,6 +14,7 @@ from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.token_sets import SessionLimits, TokenSetService
 from chalicelib.services.tokens import TokenIssuer, TokenVerifier
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     FakeAttemptStore,
     FakeClock,
@@ -122,6 +123,14 @@ def attempt_store(tables: FakeTables) -> FakeAttemptStore:
 @pytest.fixture
 def attempts(attempt_store: FakeAttemptStore, clock: FakeClock) -> AttemptService:
     return AttemptService(attempt_store, ATTEMPT_LIMITS, clock)
+
+
+KEPT_FOR = timedelta(days=90)
+
+
+@pytest.fixture
+def trails(clock: FakeClock) -> TrailService:
+    return TrailService(clock, FakeIds(), KEPT_FOR)
 
 
 @pytest.fixture

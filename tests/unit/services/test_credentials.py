@@ -14,6 +14,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Session, TokenSet
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.attempts import AttemptService
@@ -25,6 +26,7 @@ from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.sessions import SessionService
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
     FakeClock,
@@ -68,16 +70,27 @@ def credentials(
 
 @pytest.fixture
 def sessions(
+    *,
     users: FakeUserStore,
     session_store: FakeSessionStore,
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
+    trails: TrailService,
+    policy: PasswordPolicy,
     clock: FakeClock,
 ) -> SessionService:
     return SessionService(
-        users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+        users,
+        session_store,
+        hasher,
+        token_sets,
+        refresh_tokens,
+        attempts,
+        trails,
+        rules=lambda: policy,
+        clock=clock,
     )
 
 
@@ -212,12 +225,18 @@ class _Rival:
         users.change_password = self.change  # type: ignore[method-assign] # for this store alone
 
     def change(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         if self._times:
             self._times -= 1
             self._act()
-        return self._change(before, new_hash, session, given_back)
+        return self._change(before, new_hash, session, given_back, trail=trail)
 
 
 def test_a_login_that_hashes_the_password_anew_does_not_hinder_a_change(
