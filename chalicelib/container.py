@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
+    from chalicelib.services.outbox import Outbox
     from chalicelib.services.password_policy import BreachRegister, PasswordPolicy
     from chalicelib.services.passwords import PasswordHasher
     from chalicelib.services.refresh_tokens import RefreshTokens
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
+    from chalicelib.store.trails import DynamoTrailStore
     from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
 
@@ -81,6 +83,7 @@ class Container:
             self._token_sets,
             self._cursors,
             self._trails,
+            verifies_emails=self.settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -124,7 +127,12 @@ class Container:
         from chalicelib.services.credentials import CredentialService
 
         return CredentialService(
-            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+            self._users,
+            self._password_policy,
+            self._hasher,
+            self._token_sets,
+            self._attempts,
+            self._trails,
         )
 
     @cached_property
@@ -170,6 +178,34 @@ class Container:
         return KeyRevocation(store, DynamoRevocationStore(), self._clock)
 
     @cached_property
+    def outbox(self) -> "Outbox":
+        """Delivering what changes have left to be done."""
+        from chalicelib.mail.ses import SesMailer
+        from chalicelib.mail.writing import TemplateWriter
+        from chalicelib.services.courier import Courier
+        from chalicelib.services.outbox import Outbox
+        from chalicelib.store.activity_anonymiser import DynamoActivityAnonymiser
+        from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
+        from chalicelib.store.outbox import DynamoOutboxStore
+
+        settings = self.settings
+        courier = Courier(
+            self._users,
+            DynamoMailedTokenStore(),
+            self._trail_store,
+            DynamoActivityAnonymiser(),
+            self._sessions,
+            self._trails,
+            TemplateWriter(settings.product_name),
+            SesMailer(settings.mail_sender) if settings.mail_sender else None,
+            link_base_url=settings.link_base_url,
+            clock=self._clock,
+            random_octets=self._random_octets,
+        )
+        store = DynamoOutboxStore(self._connection)
+        return Outbox(store, courier, stage=settings.stage, clock=self._clock)
+
+    @cached_property
     def _token_sets(self) -> "TokenSetService":
         from chalicelib.services.token_sets import SessionLimits, TokenSetService
         from chalicelib.services.tokens import TokenIssuer
@@ -210,13 +246,19 @@ class Container:
         from chalicelib.services.trails import TrailService
 
         kept_for = timedelta(days=self.settings.activity_days)
-        return TrailService(self._clock, self._new_id, kept_for)
+        return TrailService(self._trail_store, self._clock, self._new_id, kept_for)
 
     @cached_property
     def _cursors(self) -> "CursorSigner":
         from chalicelib.services.cursors import CursorSigner
 
         return CursorSigner(self.settings.cursor_secret)
+
+    @cached_property
+    def _trail_store(self) -> "DynamoTrailStore":
+        from chalicelib.store.trails import DynamoTrailStore
+
+        return DynamoTrailStore(self._transactions)
 
     @cached_property
     def _attempts(self) -> "AttemptService":

@@ -281,10 +281,14 @@ class ExportedSessionView(SessionView, kw_only=True):
     ended: Annotated[bool, Meta(description="Nobody can use it any more.")]
 
 
-class ExportView(Struct, kw_only=True):
+class ExportView(Struct, omit_defaults=True, kw_only=True):
     """All that is stored about a user, but for what `left_out` names."""
 
     user: UserView
+    pending_email: (
+        Annotated[str, Meta(description="The user wants to have it, and has not shown it theirs.")]
+        | UnsetType
+    ) = UNSET
     sessions: list[ExportedSessionView]
     activity: Annotated[
         ActivityView,
@@ -307,6 +311,7 @@ class ExportView(Struct, kw_only=True):
             sessions.append(ExportedSessionView(**fields, ended=ended))
         return cls(
             user=UserView.of(export.user, reader),
+            pending_email=export.user.pending_email or UNSET,
             sessions=sessions,
             activity=ActivityView.of(export.activity, admin=False),
             left_out=list(_LEFT_OUT),
@@ -317,7 +322,7 @@ _LEFT_OUT = (
     "The hashes of your password and of the tokens that you were given: they serve to check them.",
     "Numbers that order rows and end sessions.",
     "Addresses where you have logged in, for 30 days, as HMACs that nobody can read.",
-    "Mails that are still to be sent to you, for three days at the most.",
+    "Mails that are to be sent to you, links that were, a former address: for three days at most.",
 )
 
 

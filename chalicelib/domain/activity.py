@@ -15,7 +15,7 @@ class Act(StrEnum):
     LOGGED_IN = "logged_in"
     LOGIN_FAILED = "login_failed"
     REFRESHED = "refreshed"
-    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name, as are all of these
     LOGGED_OUT = "logged_out"
     SESSION_ENDED = "session_ended"
     SESSIONS_ENDED = "sessions_ended"

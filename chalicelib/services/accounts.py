@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.activity import OPERATOR, Act, Event
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     AccountsError,
@@ -17,6 +17,7 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.names import EmailAddress, Username, lookup_key
+from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Opening, TokenSet
@@ -31,12 +32,21 @@ from chalicelib.services.token_sets import TokenSetService
 from chalicelib.services.trails import TrailService
 
 _ATTEMPTS = 3
+_COMMAND = Client("", "")
+"""Where the operator's commands are run, of which nothing is kept."""
 
 
 class UserStore(Protocol):
     """Where users are kept, their email and username unique at every moment."""
 
-    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+    def add(
+        self,
+        user: User,
+        password_hash: str,
+        opening: Opening | None,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
         """Add a user, with a first session unless there is to be none, all or nothing.
 
         Answers False, having added nothing, if the key of the session's token was revoked.
@@ -83,7 +93,7 @@ class UserStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def remove(self, user: User, other_admin: str | None) -> Removal:
+    def remove(self, user: User, other_admin: str | None, *, trail: Trail = NO_TRAIL) -> Removal:
         """Remove a user and free their names, all or nothing, if they still are as they were read.
 
         If `other_admin` is given, it has to be an enabled admin just then.
@@ -133,6 +143,7 @@ class AccountService:
         cursors: CursorSigner,
         trails: TrailService,
         *,
+        verifies_emails: bool,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -144,6 +155,7 @@ class AccountService:
         self._token_sets = token_sets
         self._cursors = cursors
         self._trails = trails
+        self._verifies_emails = verifies_emails
         self._clock = clock
         self._new_id = new_id
 
@@ -166,7 +178,8 @@ class AccountService:
         user = self._new_user(email, username)
         session, token = self._token_sets.draft(user, client)
         password_hash = self._hasher.hash(password)
-        while not self._users.add(user, password_hash, Opening(session, key.key_id)):
+        trail = self._registered(user, client, session.session_id)
+        while not self._users.add(user, password_hash, Opening(session, key.key_id), trail=trail):
             key = self._token_sets.key_in_place_of(key)
         return self._token_sets.issue(user, session, token, key)
 
@@ -180,7 +193,8 @@ class AccountService:
         """
         self._policy.check(password, "password", email=email, username=username)
         user = self._new_user(email, username)
-        self._users.add(user, self._hasher.hash(password), None)
+        event = self._trails.event(Act.REGISTERED, user.public_id, _COMMAND, actor=OPERATOR)
+        self._users.add(user, self._hasher.hash(password), None, trail=Trail((event,)))
         return user
 
     def get(self, caller: Principal, public_id: str) -> User:
@@ -244,7 +258,8 @@ class AccountService:
         if user is None:
             raise UserNotFoundError
         if not user.admin:
-            self._users.update(user.public_id, Changes(admin=True))
+            event = self._trails.event(Act.ADMIN_GRANTED, user.public_id, _COMMAND, actor=OPERATOR)
+            self._users.update(user.public_id, Changes(admin=True), trail=Trail((event,)))
         return not user.admin
 
     def change(
@@ -319,7 +334,7 @@ class AccountService:
             self._credentials.confirm(caller, password, client)
         if not is_public_id(public_id):
             raise UserNotFoundError
-        self._remove(caller, public_id)
+        self._remove(caller, public_id, client)
         # Nobody can use them any more. What is left if this fails lapses in time.
         with suppress(UnavailableError):
             self._sessions.forget(public_id)
@@ -358,7 +373,7 @@ class AccountService:
                 act,
                 public_id,
                 client,
-                actor=None if own else caller.user.public_id,
+                actor=caller.user.public_id,
                 session_id=caller.session_id if own else None,
                 **changed,
             )
@@ -384,7 +399,23 @@ class AccountService:
             registered_on=self._clock(),
         )
 
-    def _remove(self, caller: Principal, public_id: str) -> None:
+    def _registered(self, user: User, client: Client, session_id: str) -> Trail:
+        event = self._trails.event(Act.REGISTERED, user.public_id, client, session_id=session_id)
+        messages: tuple[Message, ...] = ()
+        if self._verifies_emails:
+            mail = self._trails.message(
+                Errand.VERIFY_EMAIL, public_id=user.public_id, language=client.language
+            )
+            messages = (mail,)
+        return Trail((event,), messages)
+
+    def _deleted(self, caller: Principal, public_id: str, client: Client) -> Trail:
+        actor = caller.user.public_id
+        event = self._trails.event(Act.DELETED, public_id, client, actor=actor)
+        return Trail((event,), (self._trails.message(Errand.ANONYMISE, public_id=public_id),))
+
+    def _remove(self, caller: Principal, public_id: str, client: Client) -> None:
+        trail = self._deleted(caller, public_id, client)
         for _ in range(_ATTEMPTS):
             user = self._users.get(public_id)
             if user is None:
@@ -392,7 +423,7 @@ class AccountService:
             own = public_id == caller.user.public_id
             others = self._staying(caller, public_id) if user.admin or not own else (None,)
             for other in others:
-                ended = self._users.remove(user, other)
+                ended = self._users.remove(user, other, trail=trail)
                 if ended is Removal.DONE:
                     return
                 if ended is Removal.CHANGED:

@@ -96,8 +96,8 @@ class CredentialStore(Protocol):
     ) -> bool:
         """Set a new hash and the session's token version, and put the session, all or nothing.
 
-        In the same step, the attempt that led to it is given back, and its address remembered. No
-        change of the password is required any more.
+        In the same step, the attempt that led to it is given back, its address remembered, and
+        the trail written. No change of the password is required any more.
 
         Answers False, having done nothing, if the user has another hash or version than before.
 
@@ -105,8 +105,8 @@ class CredentialStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def raise_token_version(self, public_id: str) -> None:
-        """End every session of a user, and every access token, in one write.
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
+        """End every session of a user, and every access token, in one write with its trail.
 
         Raises:
             UserNotFoundError: there is no such user.
@@ -129,11 +129,18 @@ class SessionStore(Protocol):
     """Where sessions are kept, each in a slot of its user's."""
 
     def open(
-        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+        self,
+        session: Session,
+        ending: Session | None,
+        revoked_until: int,
+        admission: Admission,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Put a session into its slot and, if need be, end another one in the same step.
 
-        In this step, too, the attempt that led to it is given back, and its address remembered.
+        In this step, too, the attempt that led to it is given back, its address remembered, and
+        the trail written.
 
         Answers False, having done nothing, if yet another one has the slot and can still be used.
         Repeatable: the session itself does not stand in its own way.
@@ -158,8 +165,10 @@ class SessionStore(Protocol):
             UnavailableError: the store cannot answer in full now.
         """
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
-        """Write a session as its refresh left it, in one write, if `used` is its current token.
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
+        """Write a session as its refresh left it, in one step, if `used` is its current token.
 
         Answers the session as it is in the store afterwards, which is another one if somebody
         else was first, and None if it is gone.
@@ -168,7 +177,9 @@ class SessionStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+    def end(
+        self, public_id: str, session_id: str, revoked_until: int, *, trail: Trail = NO_TRAIL
+    ) -> None:
         """End a session, from the next request on, whether or not it is still there. Repeatable.
 
         `revoked_until` is in seconds since the epoch: how long its access tokens are refused.
@@ -178,7 +189,13 @@ class SessionStore(Protocol):
         """
 
     def end_if_alive(
-        self, principal: Principal, session_id: str, now: int, revoked_until: int
+        self,
+        principal: Principal,
+        session_id: str,
+        now: int,
+        revoked_until: int,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """End a session of the caller's like `end`; False if there is none that can be used.
 
@@ -272,13 +289,15 @@ class SessionService:
             key = self._token_sets.key_in_place_of(key)
         return self._token_sets.issue(user, session, current, key)
 
-    def log_out(self, caller: Principal) -> None:
+    def log_out(self, caller: Principal, client: Client) -> None:
         """End the session that the caller showed, from the next request on.
 
         Raises:
             UnavailableError: the store cannot answer now; the session still works.
         """
-        self._sessions.end(caller.user.public_id, caller.session_id, self._revoked_until())
+        public_id, session_id = caller.user.public_id, caller.session_id
+        trail = self._trail(Act.LOGGED_OUT, public_id, client, session_id=session_id)
+        self._sessions.end(public_id, session_id, self._revoked_until(), trail=trail)
 
     def list(self, caller: Principal) -> tuple[Session, ...]:
         """The caller's sessions that can be used, newest first.
@@ -289,7 +308,7 @@ class SessionService:
         alive = self._alive(caller.user)
         return tuple(sorted(alive, key=_opening, reverse=True))
 
-    def end(self, caller: Principal, session_id: str) -> None:
+    def end(self, caller: Principal, session_id: str, client: Client) -> None:
         """End a session of the caller's.
 
         Raises:
@@ -297,12 +316,14 @@ class SessionService:
             UnavailableError: the store cannot answer now; the session still works.
         """
         now = int(self._clock().timestamp())
+        public_id = caller.user.public_id
+        trail = self._trail(Act.SESSION_ENDED, public_id, client, session_id=session_id)
         if not is_session_id(session_id) or not self._sessions.end_if_alive(
-            caller, session_id, now, self._revoked_until()
+            caller, session_id, now, self._revoked_until(), trail=trail
         ):
             raise SessionNotFoundError
 
-    def end_all(self, caller: Principal) -> None:
+    def end_all(self, caller: Principal, client: Client) -> None:
         """End every session of the caller's, the present one too.
 
         Raises:
@@ -310,11 +331,11 @@ class SessionService:
             UnavailableError: the store cannot answer now; the sessions still work.
         """
         try:
-            self._credentials.raise_token_version(caller.user.public_id)
+            self._end_all(caller, caller.user.public_id, client)
         except UserNotFoundError as fault:
             raise TokenInvalidError from fault
 
-    def end_all_of(self, caller: Principal, public_id: str) -> None:
+    def end_all_of(self, caller: Principal, public_id: str, client: Client) -> None:
         """End every session of a user, as an admin.
 
         Raises:
@@ -326,7 +347,12 @@ class SessionService:
         public_id = caller.named(public_id)
         if not is_public_id(public_id):
             raise UserNotFoundError
-        self._credentials.raise_token_version(public_id)
+        self._end_all(caller, public_id, client)
+
+    def _end_all(self, caller: Principal, public_id: str, client: Client) -> None:
+        actor = caller.user.public_id
+        trail = self._trail(Act.SESSIONS_ENDED, public_id, client, actor=actor)
+        self._credentials.raise_token_version(public_id, trail=trail)
 
     def _log_in(
         self,
@@ -341,6 +367,8 @@ class SessionService:
         attempt = self._attempts.begin(name, found, origin)
         credentials = self._admitted(found.credentials, password)
         if credentials is None:
+            event = self._trails.failed_login(attempt.public_id, client)
+            self._trails.write(Trail((event,)))
             self._attempts.fail(attempt)
             raise WrongCredentialsError
         user = credentials.user
@@ -428,7 +456,10 @@ class SessionService:
         session, token = self._token_sets.draft(user, client)
         ending: Session | None = None
         for _ in range(_ATTEMPTS):
-            if self._sessions.open(session, ending, self._revoked_until(), admission):
+            trail = self._trail(
+                Act.LOGGED_IN, user.public_id, client, session_id=session.session_id
+            )
+            if self._sessions.open(session, ending, self._revoked_until(), admission, trail=trail):
                 return session, token
             alive = sorted(self._alive(user), key=_opening)
             slots = self._token_sets.slots
@@ -459,7 +490,10 @@ class SessionService:
         match self._refresh_tokens.tell(token, session.lineage, now):
             case Use.CURRENT:
                 renewed, follower = self._token_sets.renew(session, token, client)
-                stored = self._sessions.rotate(renewed, token)
+                trail = self._trail(
+                    Act.REFRESHED, session.public_id, client, session_id=session.session_id
+                )
+                stored = self._sessions.rotate(renewed, token, trail=trail)
                 if stored == renewed:
                     return renewed, follower
                 # Somebody else was first: this token is spent by now, and most likely forgiven.
@@ -474,8 +508,24 @@ class SessionService:
                     user=session.public_id,
                     session=session.session_id,
                 )
-                self._sessions.end(session.public_id, session.session_id, self._revoked_until())
+                public_id, session_id = session.public_id, session.session_id
+                trail = self._trail(
+                    Act.REFRESH_TOKEN_REUSED, public_id, client, session_id=session_id
+                )
+                self._sessions.end(public_id, session_id, self._revoked_until(), trail=trail)
         return None, None
+
+    def _trail(
+        self,
+        act: Act,
+        public_id: str,
+        client: Client,
+        *,
+        actor: str | None = None,
+        session_id: str | None = None,
+    ) -> Trail:
+        event = self._trails.event(act, public_id, client, actor=actor, session_id=session_id)
+        return Trail((event,))
 
     def _revoked_until(self) -> int:
         return int((self._clock() + REVOKED_FOR).timestamp())

@@ -35,12 +35,13 @@ WHERE: Mapping[type[Model], Mapping[str, str]] = {
         "admin": "user.admin",
         "disabled": "user.disabled",
         "email_verified": "user.email_verified",
+        "pending_email": "pending_email",
         "metadata": "user.metadata",
         "password_change_required": "user.password_change_required",
         "listed_in": OURS,
         "listed_at": OURS,
     },
-    MarkerItem: {"pk": KEY, "public_id": "user.public_id", "expires_at": OURS},
+    MarkerItem: {"pk": KEY, "public_id": "user.public_id", "expires_at": NOT_FOUND},
     MailedTokenItem: dict.fromkeys(
         ("pk", "owner", "purpose", "expires_at", "address", "password_mark"), NOT_FOUND
     ),
@@ -106,11 +107,13 @@ def test_it_is_decided_of_every_attribute_whether_it_is_exported() -> None:
         assert set(model.get_attributes()) == set(attributes), model
 
 
-def test_what_is_to_be_exported_is_there(client: Client, token: str) -> None:
+def test_what_is_to_be_exported_is_there(client: Client, token: str, cloud: Cloud) -> None:
     public_id = claims_of(token)["sub"]
+    cloud.change(public_id, pending_email={"S": "new@example.com"})
     client.patch("/user/me", {"username": "Zoë", "metadata": {"a": 1}}, token=token)
     client.patch(f"/user/{public_id}", {"username": "Zoe"}, token=client.register_admin())
     export = client.get("/user/me/export", token=token).json()
+    assert export["pending_email"] == "new@example.com"
     shown = {f"user.{name}" for name in export["user"]}
     shown |= {f"sessions.{name}" for session in export["sessions"] for name in session}
     shown |= {f"activity.{name}" for event in export["activity"]["data"] for name in event}

@@ -9,8 +9,10 @@ from pynamodb.connection import Connection
 from chalicelib.domain.attempts import KnownAddress, LoginFacts
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
+from chalicelib.domain.names import fold
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.services.accounts import UserStore
+from chalicelib.services.courier import AccountStore
 from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import CredentialStore
 from chalicelib.store.transactions import Transactions
@@ -19,7 +21,7 @@ from tests.fakes import START, FakeUserStore, public_id
 from tests.samples import ORIGIN, ROWS, a_count, a_session, a_user, add
 
 
-class Users(UserStore, CredentialStore, PasswordStore, Protocol):
+class Users(UserStore, CredentialStore, PasswordStore, AccountStore, Protocol):
     """All that services ask of users."""
 
 
@@ -50,6 +52,24 @@ def _walk(users: Users, limit: int) -> list[list[str]]:
         position = page.next_position
         if position is None:
             return pages
+
+
+# Reading credentials
+
+
+def test_credentials_are_found_by_identifier_and_by_address(users: Users) -> None:
+    user = a_user(email="Zoë@Example.com", pending_email="New@Example.com")
+    add(users, user, "a hash")
+    add(users, a_user(2), "another hash")
+    assert users.credentials(user.public_id) == Credentials(user, "a hash")
+    assert users.credentials_by_email(fold("zoë@EXAMPLE.com")) == Credentials(user, "a hash")
+
+
+def test_nobody_has_no_credentials(users: Users) -> None:
+    add(users, a_user(1))
+    assert users.credentials(public_id(2)) is None
+    assert users.credentials_by_email("nobody@example.com") is None
+    assert users.credentials_by_email("User 1") is None
 
 
 # Adding

@@ -26,6 +26,7 @@ from tests.fakes import (
     FakeSessionStore,
     FakeStandingStore,
     FakeTables,
+    FakeTrailStore,
     FakeUserStore,
 )
 from tests.samples import COMMON, a_session
@@ -125,12 +126,14 @@ def attempts(attempt_store: FakeAttemptStore, clock: FakeClock) -> AttemptServic
     return AttemptService(attempt_store, ATTEMPT_LIMITS, clock)
 
 
-KEPT_FOR = timedelta(days=90)
+@pytest.fixture
+def trail_store(tables: FakeTables) -> FakeTrailStore:
+    return FakeTrailStore(tables)
 
 
 @pytest.fixture
-def trails(clock: FakeClock) -> TrailService:
-    return TrailService(clock, FakeIds(), KEPT_FOR)
+def trails(trail_store: FakeTrailStore, clock: FakeClock) -> TrailService:
+    return TrailService(trail_store, clock, FakeIds(), timedelta(days=90))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.activity import Act
+from chalicelib.domain.activity import OPERATOR, Act
 from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -16,9 +16,11 @@ from chalicelib.domain.errors import (
     WrongPasswordError,
 )
 from chalicelib.domain.names import EmailAddress, Username
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import TokenSet
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.accounts import AccountService
@@ -66,12 +68,13 @@ def accounts(
     return AccountService(
         users,
         session_store,
-        CredentialService(users, policy, hasher, token_sets, attempts),
+        CredentialService(users, policy, hasher, token_sets, attempts, trails),
         policy,
         hasher,
         token_sets,
         CursorSigner("secret"),
         trails,
+        verifies_emails=True,
         clock=clock,
         new_id=FakeIds(),
     )
@@ -479,12 +482,12 @@ def test_an_account_that_changes_meanwhile_is_read_again(
     remove = users.remove
     left = 2
 
-    def changed(user: User, other_admin: str | None = None) -> Removal:
+    def changed(user: User, other_admin: str | None = None, *, trail: Trail = NO_TRAIL) -> Removal:
         nonlocal left
         if left:
             left -= 1
             users.change(user.public_id, username=f"Another {left}")
-        return remove(user, other_admin)
+        return remove(user, other_admin, trail=trail)
 
     users.remove = changed  # type: ignore[method-assign] # for this store alone
     accounts.close(admin, OTHER.public_id, None, CLIENT)
@@ -673,3 +676,47 @@ def test_a_caller_who_did_not_arrive_whole_is_read_once_more(
     calls = users.calls
     assert accounts.get(Principal(OTHER, other.session_id, whole=False), "me") == kept
     assert users.calls == calls + 1
+
+
+# What is kept of it
+
+
+def test_what_is_done_to_an_account_is_kept(accounts: AccountService, users: FakeUserStore) -> None:
+    tables, boss = users.tables, a_user(9, admin=True)
+    add(users, boss)
+    admin = a_caller(boss)
+    opened = accounts.register(
+        EmailAddress("new@example.com"), Username("New"), NewPassword(PASSWORD), CLIENT
+    )
+    for rights in ((True, None), (False, None), (None, True), (None, False)):
+        changes = Changes(admin=rights[0], disabled=rights[1])
+        accounts.change(admin, opened.public_id, changes, CLIENT)
+    accounts.close(admin, opened.public_id, None, CLIENT)
+    registered, *others = tables.events
+    assert (registered.act, registered.session_id) == (Act.REGISTERED, opened.session_id)
+    assert registered.actor is None
+    assert [event.act for event in others] == [
+        Act.ADMIN_GRANTED,
+        Act.ADMIN_REVOKED,
+        Act.DISABLED,
+        Act.ENABLED,
+        Act.DELETED,
+    ]
+    assert {event.actor for event in others} == {admin.user.public_id}
+    assert {event.public_id for event in tables.events} == {opened.public_id}
+    assert [(message.errand, message.public_id) for message in tables.messages] == [
+        (Errand.VERIFY_EMAIL, opened.public_id),
+        (Errand.ANONYMISE, opened.public_id),
+    ]
+
+
+def test_what_the_operator_does_is_told_as_such(
+    accounts: AccountService, users: FakeUserStore
+) -> None:
+    users.tables.events.clear()
+    user = accounts.enrol(EmailAddress("new@example.com"), Username("New"), NewPassword(PASSWORD))
+    accounts.promote(EmailAddress("new@example.com"))
+    assert [(event.act, event.actor, event.public_id) for event in users.tables.events] == [
+        (Act.REGISTERED, OPERATOR, user.public_id),
+        (Act.ADMIN_GRANTED, OPERATOR, user.public_id),
+    ]

@@ -31,8 +31,8 @@ def activity(store: FakeActivityStore, users: FakeUserStore) -> ActivityService:
 
 @pytest.fixture
 def five(tables: FakeTables, clock: FakeClock) -> None:
-    tables.leave(Trail(tuple(an_event(number) for number in range(1, 6))))
-    tables.leave(Trail((an_event(6, owner=2),)))
+    tables.keep(Trail(tuple(an_event(number) for number in range(1, 6))))
+    tables.keep(Trail((an_event(6, owner=2),)))
     clock.step(minutes=1)
 
 

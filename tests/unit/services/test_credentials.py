@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Count
 from chalicelib.domain.errors import (
     InvalidInputError,
@@ -11,9 +12,10 @@ from chalicelib.domain.errors import (
     UnavailableError,
     WrongPasswordError,
 )
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
-from chalicelib.domain.sessions import Session, TokenSet
+from chalicelib.domain.sessions import Client, Session, TokenSet
 from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials
 from chalicelib.keys.parameters import new_signing_key
@@ -62,10 +64,11 @@ def credentials(
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     attempts: AttemptService,
+    trails: TrailService,
 ) -> CredentialService:
     add(users, a_user(), hasher.hash(RIGHT))
     users.tables.sessions.clear()
-    return CredentialService(users, policy, hasher, token_sets, attempts)
+    return CredentialService(users, policy, hasher, token_sets, attempts, trails)
 
 
 @pytest.fixture
@@ -304,3 +307,24 @@ def test_without_a_store_or_keys_nothing_changes(
     users.down = True
     with pytest.raises(UnavailableError):
         credentials.change(a_caller(), RIGHT, NEW, CLIENT)
+
+
+def test_a_new_password_is_kept_in_mind_and_told_to_its_owner(
+    credentials: CredentialService, log_in: LogIn, users: FakeUserStore
+) -> None:
+    _, caller = log_in()
+    users.tables.events.clear()
+    with pytest.raises(WrongPasswordError):
+        credentials.change(caller, Password("wrong"), NEW, CLIENT)
+    credentials.confirm(caller, RIGHT, CLIENT)
+    credentials.change(caller, RIGHT, NEW, Client.of("192.0.2.1", "tests", "de"))
+    assert [event.act for event in users.tables.events] == [
+        Act.PASSWORD_REFUSED,
+        Act.PASSWORD_CHANGED,
+    ]
+    (notice,) = users.tables.messages
+    assert (notice.errand, notice.address, notice.language) == (
+        Errand.PASSWORD_CHANGED,
+        "user-1@example.com",
+        "de",
+    )

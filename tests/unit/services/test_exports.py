@@ -59,11 +59,11 @@ def test_an_export_is_bounded_and_says_where_the_rest_is(
     exports: ExportService, tables: FakeTables
 ) -> None:
     events = tuple(an_event(number) for number in range(1, MOST_EVENTS + 3))
-    tables.leave(Trail(events[2:]))
+    tables.keep(Trail(events[2:]))
     whole = exports.export(CALLER, "me").activity
     assert whole.events == events[:1:-1]
     assert whole.next_cursor is None
-    tables.leave(Trail(events[:2]))
+    tables.keep(Trail(events[:2]))
     part = exports.export(CALLER, "me").activity
     assert part.events == events[:1:-1]
     assert part.next_cursor is not None

@@ -1,58 +1,63 @@
+"""What is kept of what happens, and what is to be done for it."""
+
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.activity import Act
-from chalicelib.domain.mailed_tokens import LIFETIMES, Purpose
+from chalicelib.domain.activity import OPERATOR, Act
 from chalicelib.domain.outbox import Errand
+from chalicelib.domain.sessions import Client
 from chalicelib.services.trails import TrailService
 from tests.fakes import START, FakeClock, public_id
 from tests.samples import CLIENT
-from tests.unit.services.conftest import KEPT_FOR
 
 
-def test_an_event_is_of_now_and_kept_for_a_time(trails: TrailService, clock: FakeClock) -> None:
-    clock.step(minutes=5)
+def test_an_event_says_who_did_what_when_and_where(trails: TrailService, clock: FakeClock) -> None:
+    clock.step(seconds=7)
     event = trails.event(
-        Act.USERNAME_CHANGED,
-        public_id(1),
-        CLIENT,
-        actor=public_id(2),
-        session_id="a-session",
-        **{"from": "Zoe", "to": "Zoë"},
+        Act.ADMIN_GRANTED, public_id(1), CLIENT, actor=public_id(2), session_id="s", to="x"
     )
-    assert event.at == START + timedelta(minutes=5)
-    assert event.expires_at == event.at + KEPT_FOR
-    assert event.client == CLIENT
-    assert (event.public_id, event.actor, event.session_id) == (
+    assert (event.act, event.public_id, event.actor) == (
+        Act.ADMIN_GRANTED,
         public_id(1),
         public_id(2),
-        "a-session",
     )
-    assert event.changed == {"from": "Zoe", "to": "Zoë"}
+    assert event.at == START + timedelta(seconds=7)
+    assert event.expires_at == event.at + timedelta(days=90)
+    assert (event.client, event.session_id, event.changed) == (CLIENT, "s", {"to": "x"})
 
 
-def test_no_two_share_an_identifier(trails: TrailService) -> None:
-    first, second = (trails.event(Act.LOGGED_IN, public_id(1), CLIENT) for _ in range(2))
-    assert first.event_id != second.event_id
-    one, other = (trails.message(Errand.VERIFY_EMAIL) for _ in range(2))
-    assert one.message_id != other.message_id
+def test_whoever_does_something_to_their_own_account_is_no_other_actor(
+    trails: TrailService,
+) -> None:
+    assert trails.event(Act.DELETED, public_id(1), CLIENT, actor=public_id(1)).actor is None
+    assert trails.event(Act.REGISTERED, public_id(1), CLIENT, actor=OPERATOR).actor == "operator"
+
+
+def test_events_of_one_moment_can_be_told_apart(trails: TrailService) -> None:
+    ids = {trails.event(Act.REFRESHED, public_id(1), CLIENT).event_id for _ in range(5)}
+    assert len(ids) == 5
+
+
+def test_a_failed_login_is_its_accounts_or_kept_for_a_day_under_nobody(
+    trails: TrailService,
+) -> None:
+    known = trails.failed_login(public_id(1), CLIENT)
+    assert (known.public_id, known.expires_at) == (public_id(1), START + timedelta(days=90))
+    unknown = trails.failed_login(None, CLIENT)
+    assert unknown.public_id == f"nobody#{unknown.event_id[-2:]}"
+    assert unknown.expires_at == START + timedelta(days=1)
+    assert known.act == unknown.act == Act.LOGIN_FAILED
 
 
 @pytest.mark.parametrize("errand", Errand)
-def test_every_errand_is_worth_doing_for_a_time(trails: TrailService, errand: Errand) -> None:
+def test_each_errand_is_worth_doing_for_a_time(trails: TrailService, errand: Errand) -> None:
     message = trails.message(errand, public_id=public_id(1), language="de")
-    assert message.created_at == START < message.expires_at
     assert (message.errand, message.public_id, message.language) == (errand, public_id(1), "de")
-    assert message.email_key is message.address is None
+    assert message.created_at == START
+    assert timedelta(hours=1) <= message.expires_at - START <= timedelta(days=30)
 
 
-def test_a_mail_is_not_sent_when_its_link_would_have_lapsed(trails: TrailService) -> None:
-    for errand, purpose in (
-        (Errand.RESET_PASSWORD, Purpose.RESET),
-        (Errand.VERIFY_EMAIL, Purpose.VERIFY),
-        (Errand.CONFIRM_EMAIL, Purpose.CONFIRM),
-        (Errand.EMAIL_CHANGED, Purpose.UNDO),
-    ):
-        message = trails.message(errand, email_key="a@b.co", address="A@b.co")
-        assert message.expires_at - message.created_at == LIFETIMES[purpose]
+def test_a_client_reads_english_unless_it_says_otherwise() -> None:
+    assert CLIENT.language == "en"
+    assert Client.of("192.0.2.1", "x", "de").language == "de"
