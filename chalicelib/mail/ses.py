@@ -3,6 +3,7 @@
 import logging
 import re
 import unicodedata
+from email.header import Header
 from email.utils import formataddr
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,8 @@ _CONNECT_SECONDS = 1
 _READ_SECONDS = 5
 _ATTEMPTS = 2
 _CHARSET = "UTF-8"
+_LONGEST_WORD = 75
+"""In characters, of an encoded word: RFC 2047, section 2."""
 # What SES calls a request that is wrong in itself. All else can be mended without another mail:
 # an operator verifies the sender (`MessageRejected`, `MailFromDomainNotVerifiedException`), has
 # sending resumed (`AccountSuspendedException`, `SendingPausedException`) or a quota raised.
@@ -37,7 +40,7 @@ class SesMailer:
     def __init__(self, sender: str) -> None:
         """`sender` is an address, or a name with an address in angle brackets."""
         name, _, address = sender.rpartition(" <")
-        self._sender = formataddr((name, address.rstrip(">")))
+        self._sender = _mailbox(name, address.rstrip(">"))
 
     def send(self, mail: Mail) -> None:
         """Hand a mail over to SES.
@@ -104,6 +107,16 @@ def _ascii_label(label: str) -> str:
     small = "".join(letter.lower() for letter in unicodedata.normalize("NFKC", label))
     normal = unicodedata.normalize("NFKC", small)
     return normal if normal.isascii() else "xn--" + normal.encode("punycode").decode("ascii")
+
+
+def _mailbox(name: str, address: str) -> str:
+    """An address and its name as a header has them: SES takes no other letters than ASCII there.
+
+    A long name is several encoded words, as RFC 2047 has them.
+    """
+    if name.isascii():
+        return formataddr((name, address))
+    return f"{Header(name, 'utf-8', maxlinelen=_LONGEST_WORD).encode(linesep='')} <{address}>"
 
 
 def _content(text: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ def test_a_mail_is_sent(mailer: SesMailer, ses: Any, wire: Wire) -> None:
         (f"The Shop <{SENDER}>", "The Shop"),
         (f"Köln, GmbH & Co. <{SENDER}>", "Köln, GmbH & Co."),
         (f"Shop, Inc. <{SENDER}>", "Shop, Inc."),
+        (f"{'店' * 64} <{SENDER}>", "店" * 64),
     ],
 )
 def test_a_sender_is_written_as_a_header_needs_it(
@@ -81,6 +82,8 @@ def test_a_sender_is_written_as_a_header_needs_it(
     (call,) = wire.calls
     written = call.body["FromEmailAddress"]
     assert written.isascii()
+    assert written.isprintable()
+    assert all(len(word) <= 75 for word in written.split())
     shown, address = parseaddr(written)
     assert address == SENDER
     assert str(make_header(decode_header(shown))) == name
