@@ -34,6 +34,7 @@ FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.WrongCredentialsError: Failure(401, _ASK),
     errors.RefreshTokenInvalidError: Failure(401, _ASK),
     errors.NotAllowedError: Failure(403),
+    errors.PasswordChangeRequiredError: Failure(403),
     errors.WrongPasswordError: Failure(403),
     errors.NotFoundError: Failure(404),
     errors.UserNotFoundError: Failure(404),

@@ -34,6 +34,8 @@ class User:
     pending_email: str | None = None
     """The address that is to replace `email` once it is shown to be theirs."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    password_change_required: bool = False
+    """The next login has to choose another password. No list knows it: the index is older."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class UserItem(Model):
     email_verified = BooleanAttribute()
     pending_email = UnicodeAttribute(null=True)  # not projected into the index
     metadata = JSONAttribute(default=dict)
+    password_change_required = BooleanAttribute(null=True)  # not projected either; there if true
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
 

@@ -22,4 +22,5 @@ def user_of(item: UserItem) -> User:
         email_verified=bool(item.email_verified),
         pending_email=item.pending_email,
         metadata=item.metadata or {},
+        password_change_required=bool(item.password_change_required),
     )

@@ -9,7 +9,10 @@ from pynamodb.connection import Connection
 from chalicelib import settings
 from chalicelib.store.items import (
     AttemptItem,
+    EventItem,
+    MailedTokenItem,
     MarkerItem,
+    MessageItem,
     RevokedTokenItem,
     SessionItem,
     UserItem,
@@ -45,9 +48,12 @@ def cloud_store(cloud_stage: str) -> Iterator[Connection]:
     tables = {
         UserItem: stage.users_table,
         MarkerItem: stage.users_table,
+        MailedTokenItem: stage.users_table,
         RevokedTokenItem: stage.revoked_tokens_table,
         SessionItem: stage.sessions_table,
         AttemptItem: stage.attempts_table,
+        EventItem: stage.activity_table,
+        MessageItem: stage.outbox_table,
     }
     before = [(model, model.Meta.table_name, model._connection) for model in tables]  # noqa: SLF001 - as `bind` does
     connection = bind(tables)

@@ -73,6 +73,7 @@ def credentials(
 
 @pytest.fixture
 def sessions(
+    *,
     users: FakeUserStore,
     session_store: FakeSessionStore,
     hasher: PasswordHasher,
@@ -80,6 +81,7 @@ def sessions(
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
     trails: TrailService,
+    policy: PasswordPolicy,
     clock: FakeClock,
 ) -> SessionService:
     return SessionService(
@@ -90,6 +92,7 @@ def sessions(
         refresh_tokens,
         attempts,
         trails,
+        rules=lambda: policy,
         clock=clock,
     )
 
