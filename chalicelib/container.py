@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
     from chalicelib.services.accounts import AccountService
+    from chalicelib.services.activity import ActivityService
     from chalicelib.services.attempts import AttemptService
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
+    from chalicelib.services.cursors import CursorSigner
     from chalicelib.services.emails import EmailService
+    from chalicelib.services.exports import ExportService
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
@@ -72,9 +75,8 @@ class Container:
 
     @cached_property
     def accounts(self) -> "AccountService":
-        """Registering accounts, looking at them, administering and closing them."""
+        """Registering accounts, looking at them, changing, administering and closing them."""
         from chalicelib.services.accounts import AccountService
-        from chalicelib.services.cursors import CursorSigner
 
         return AccountService(
             self._users,
@@ -83,7 +85,7 @@ class Container:
             self._password_policy,
             self._hasher,
             self._token_sets,
-            CursorSigner(self.settings.cursor_secret),
+            self._cursors,
             self._trails,
             verifies_emails=self.settings.email_verification != "off",
             requires_verified_emails=self.settings.email_verification == "require",
@@ -105,8 +107,25 @@ class Container:
             self._attempts,
             self._trails,
             requires_verified_emails=self.settings.email_verification == "require",
+            rules=lambda: self._password_policy,
             clock=self._clock,
         )
+
+    @cached_property
+    def activity(self) -> "ActivityService":
+        """Looking at what has happened to accounts."""
+        from chalicelib.services.activity import ActivityService
+        from chalicelib.store.activity import DynamoActivityStore
+
+        self._connection  # noqa: B018 - binds the tables
+        return ActivityService(DynamoActivityStore(self._clock), self._users, self._cursors)
+
+    @cached_property
+    def exports(self) -> "ExportService":
+        """Gathering what is stored about a user."""
+        from chalicelib.services.exports import ExportService
+
+        return ExportService(self._users, self._sessions, self.activity, self._clock)
 
     @cached_property
     def credentials(self) -> "CredentialService":
@@ -263,6 +282,12 @@ class Container:
 
         kept_for = timedelta(days=self.settings.activity_days)
         return TrailService(self._trail_store, self._clock, self._new_id, kept_for)
+
+    @cached_property
+    def _cursors(self) -> "CursorSigner":
+        from chalicelib.services.cursors import CursorSigner
+
+        return CursorSigner(self.settings.cursor_secret)
 
     @cached_property
     def _trail_store(self) -> "DynamoTrailStore":

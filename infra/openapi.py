@@ -23,6 +23,7 @@ from chalicelib.api.inputs import LARGEST_BODY
 from chalicelib.api.routes import Document, Operation, Routes
 from chalicelib.api.schemas import FailureView, ValidationFailureView
 from chalicelib.domain import errors
+from chalicelib.domain.changes import LARGEST_METADATA, Metadata
 from chalicelib.domain.errors import AccountsError, InvalidInputError
 from chalicelib.domain.names import LONGEST_EMAIL, LONGEST_USERNAME, EmailAddress, Username
 from chalicelib.domain.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD, NewPassword, Password
@@ -114,6 +115,13 @@ _DOMAIN_TYPES: Mapping[type, _Json] = {
         "description": (
             "Unique without regard to case or Unicode form, and shown as it is given. The length "
             "is that of the NFKC form. No control or invisible characters."
+        ),
+    },
+    Metadata: {
+        "type": "object",
+        "description": (
+            f"Any JSON object of at most {LARGEST_METADATA:,} octets, blanks not counted. Whole "
+            "numbers are kept exactly, others as IEEE 754 doubles."
         ),
     },
     Password: {"type": "string", "format": "password", "writeOnly": True},

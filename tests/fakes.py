@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.domain.activity import Event
+from chalicelib.domain.activity import Event, EventPage
 from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.email_changes import EmailChange, held_emails
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -269,7 +270,12 @@ class FakeUserStore(_Breakable):
             return False
         if row.user.token_version != before.user.token_version:
             return False
-        user = replace(row.user, token_version=session.token_version, pending_email=None)
+        user = replace(
+            row.user,
+            token_version=session.token_version,
+            pending_email=None,
+            password_change_required=False,
+        )
         self.rows[user.public_id] = Credentials(user, new_hash)
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
@@ -285,27 +291,39 @@ class FakeUserStore(_Breakable):
         self.change(public_id, token_version=version + 1)
         self.tables.keep(trail)
 
-    def set_rights(
+    def update(
         self,
         public_id: str,
+        changes: Changes,
         *,
-        admin: bool | None = None,
-        disabled: bool | None = None,
         other_admin: str | None = None,
         trail: Trail = NO_TRAIL,
-    ) -> User | None:
+    ) -> User | Unchanged:
         self._called()
         if other_admin is not None and not self._is_enabled_admin(other_admin):
-            return None
-        if public_id not in self.rows:
+            return Unchanged.NO_OTHER_ADMIN
+        user = self.rows[public_id].user if public_id in self.rows else None
+        renaming = changes.renaming
+        if renaming is not None:
+            if user is None or user.username != renaming.before:
+                return Unchanged.OTHER_USERNAME
+            owner = self._of(_username_key, fold(renaming.after))
+            if owner is not None and owner.user.public_id != public_id:
+                raise UsernameTakenError
+        if user is None:
             raise UserNotFoundError
-        user = self.rows[public_id].user
+        required = changes.password_change_required
         self.tables.keep(trail)
         return self.change(
             public_id,
-            admin=user.admin if admin is None else admin,
-            disabled=user.disabled if disabled is None else disabled,
-            token_version=user.token_version + (1 if disabled else 0),
+            username=user.username if renaming is None else renaming.after,
+            metadata=user.metadata if changes.metadata is None else dict(changes.metadata),
+            admin=user.admin if changes.admin is None else changes.admin,
+            disabled=user.disabled if changes.disabled is None else changes.disabled,
+            password_change_required=(
+                user.password_change_required if required is None else required
+            ),
+            token_version=user.token_version + (1 if changes.end_sessions else 0),
         )
 
     def admins(self) -> Iterator[str]:
@@ -457,6 +475,30 @@ class FakeSessionStore(_Breakable):
         return held if held and held.session_id == session_id else None
 
 
+class FakeActivityStore(_Breakable):
+    """Events in memory, as the other stores left them."""
+
+    def __init__(self, tables: FakeTables, clock: FakeClock) -> None:
+        super().__init__()
+        self._tables = tables
+        self._clock = clock
+
+    def page(self, public_id: str, limit: int, position: str | None) -> EventPage:
+        self._called()
+        places = {
+            f"{event.at.isoformat(timespec='microseconds')}#{event.event_id}": event
+            for event in self._tables.events
+            if event.public_id == public_id
+            and epoch_seconds(event.expires_at) > epoch_seconds(self._clock())
+        }
+        order = [at for at in sorted(places, reverse=True) if position is None or at < position]
+        shown = order[:limit]
+        return EventPage(
+            events=tuple(places[place] for place in shown),
+            next_position=shown[-1] if len(order) > limit else None,
+        )
+
+
 class FakeAttemptStore(_Breakable):
     """Counts of attempts in memory."""
 
@@ -517,7 +559,13 @@ class FakeRecoveryStore(_Breakable):
             return False
         if row.password_hash != before.password_hash or not self._spend(token):
             return False
-        user = replace(row.user, email_verified=True, token_version=version + 1, pending_email=None)
+        user = replace(
+            row.user,
+            email_verified=True,
+            token_version=version + 1,
+            pending_email=None,
+            password_change_required=False,
+        )
         self._tables.users[user.public_id] = Credentials(user, new_hash)
         self._tables.keep(trail)
         return True

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from chalicelib.domain.activity import Act, Event
 from chalicelib.domain.attempts import Admission, Count, Origin
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.principals import Principal
@@ -187,3 +188,17 @@ def signed(header: bytes | Mapping[str, Any], claims: bytes | Mapping[str, Any],
     assert isinstance(key, RSAPrivateKey)
     signature = key.sign(".".join(parts).encode(), PKCS1v15(), SHA256())
     return ".".join((*parts, encode(signature)))
+
+
+def an_event(number: int = 1, owner: int = 1, **facts: Any) -> Event:
+    """An event of a user; each is a second later than the one of the number before."""
+    at = START + timedelta(seconds=number)
+    defaults: dict[str, Any] = {
+        "public_id": public_id(owner),
+        "event_id": public_id(number),
+        "act": Act.LOGGED_IN,
+        "at": at,
+        "expires_at": at + timedelta(days=90),
+        "client": CLIENT,
+    }
+    return Event(**defaults | facts)

@@ -1,22 +1,23 @@
-"""`/user`: registering, listing, looking, rights, closing."""
-
-from typing import TypeVar
-
-from msgspec import UnsetType
+"""`/user`: registering, listing, looking, changing, exporting, closing."""
 
 from chalicelib.api.routes import Routes
 from chalicelib.api.schemas import (
+    ActivityQuery,
+    ActivityView,
     ChangeUserBody,
     CloseBody,
     DoneView,
+    ExportView,
     ListQuery,
     RegisterBody,
     RegisteredView,
     UserListView,
     UserView,
+    given,
 )
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     EmailTakenError,
     InvalidInputError,
@@ -33,8 +34,6 @@ from chalicelib.domain.sessions import Client
 from chalicelib.telemetry import note
 
 routes = Routes(__name__, tag="Accounts")
-
-_Value = TypeVar("_Value")
 
 
 @routes.post(
@@ -82,7 +81,12 @@ def list_users(caller: Principal, query: ListQuery) -> UserListView:
     return UserListView.of(listing, caller)
 
 
-@routes.get("/user/{public_id}", answer=UserView, authorizer=authorize, errors=(UserNotFoundError,))
+@routes.get(
+    "/user/{public_id}",
+    answer=UserView,
+    authorizer=authorize,
+    errors=(TokenInvalidError, UserNotFoundError),
+)
 def get_user(caller: Principal, public_id: str) -> UserView:
     """Look at a user.
 
@@ -99,38 +103,82 @@ def get_user(caller: Principal, public_id: str) -> UserView:
     answer=UserView,
     authorizer=authorize,
     errors=(
+        TokenInvalidError,
         NotAllowedError,
         WrongPasswordError,
         TooManyRequestsError,
         UserNotFoundError,
         EmailTakenError,
+        UsernameTakenError,
         LastAdminError,
-        TokenInvalidError,
     ),
 )
 def change_user(
     caller: Principal, public_id: str, body: ChangeUserBody, client: Client
 ) -> UserView:
-    """Change a user.
+    """Change a user: all fields that are given, or none if one of them is refused.
+
+    Users change their own `username` and `metadata`, admins anybody's. That ends no session. The
+    `username` must be free, whatever its case or Unicode form. `metadata` is replaced whole.
 
     For the user: `email`, with `current_password` and nothing else, is `pending_email` until the
     link is followed that is mailed to it, and only then takes the old one's place. Then every
     session ends, and the old address is told, with a link that undoes it for 72 hours. Until
     that time is over nobody else gets it. The present `email` takes `pending_email` back.
 
-    For admins: `admin` gives the right or takes it away, from the next request on, whatever token
-    is shown. `disabled` ends every session of the user, and keeps them from logging in. The last
-    admin can be neither demoted nor disabled.
+    The rest is for admins. `admin` gives the right or takes it away, from the next request on,
+    whatever token is shown. `disabled` ends every session of the user, and keeps them from logging
+    in. The last admin can be neither demoted nor disabled. `password_change_required` ends every
+    session as well; the user logs in again with a `new_password` beside the present one, or by
+    another way to a new password.
     """
     if isinstance(body.email, str):
         user = container().emails.request_change(
-            caller, public_id, body.email, _given(body.current_password), client
+            caller, public_id, body.email, given(body.current_password), client
         )
         return UserView.of(user, caller)
-    user = container().accounts.set_rights(
-        caller, public_id, client, admin=_given(body.admin), disabled=_given(body.disabled)
+    changes = Changes(
+        metadata=given(body.metadata),
+        admin=given(body.admin),
+        disabled=given(body.disabled),
+        password_change_required=given(body.password_change_required),
+    )
+    user = container().accounts.change(
+        caller, public_id, changes, client, username=given(body.username)
     )
     return UserView.of(user, caller)
+
+
+@routes.get(
+    "/user/{public_id}/activity",
+    query=ActivityQuery,
+    answer=ActivityView,
+    authorizer=authorize,
+    errors=(NotAllowedError, UserNotFoundError),
+)
+def list_activity(caller: Principal, public_id: str, query: ActivityQuery) -> ActivityView:
+    """List what has happened to an account, newest first.
+
+    For its user, and for admins. What an admin or the service's operator did says so in `by`; who
+    and whence, only admins are told. Of an account that is gone, admins see what is kept.
+    """
+    activity = container().activity.list(caller, public_id, query.limit, query.cursor)
+    return ActivityView.of(activity, admin=caller.user.admin)
+
+
+@routes.get(
+    "/user/{public_id}/export",
+    answer=ExportView,
+    filename="account.json",
+    authorizer=authorize,
+    errors=(TokenInvalidError, NotAllowedError),
+)
+def export_user(caller: Principal, public_id: str) -> ExportView:
+    """Download all that is stored about oneself, as one document.
+
+    For nobody else, admins neither. What is left out is named in `left_out`.
+    """
+    return ExportView.of(container().exports.export(caller, public_id), caller)
 
 
 @routes.delete(
@@ -155,9 +203,5 @@ def close_account(caller: Principal, public_id: str, body: CloseBody, client: Cl
     One's own, with `current_password`, or anybody's for admins. Every token of the account is
     dead, and its email and username are free again. The last admin's account stays.
     """
-    container().accounts.close(caller, public_id, _given(body.current_password), client)
+    container().accounts.close(caller, public_id, given(body.current_password), client)
     return DoneView(message="Successfully deleted.")
-
-
-def _given(value: _Value | UnsetType) -> _Value | None:
-    return None if isinstance(value, UnsetType) else value

@@ -12,6 +12,7 @@ from chalicelib.api.schemas import (
     SessionListView,
     SessionView,
     TokenSetView,
+    given,
 )
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
@@ -20,6 +21,7 @@ from chalicelib.domain.errors import (
     EmailTakenError,
     MailedTokenInvalidError,
     NotAllowedError,
+    PasswordChangeRequiredError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
     TokenExpiredError,
@@ -45,7 +47,12 @@ _MAIL_COMES = "If there is an account with this address, a mail is on its way."
     body=LoginBody,
     reads_client=True,
     answer=TokenSetView,
-    errors=(WrongCredentialsError, EmailNotVerifiedError, TooManyRequestsError),
+    errors=(
+        WrongCredentialsError,
+        EmailNotVerifiedError,
+        PasswordChangeRequiredError,
+        TooManyRequestsError,
+    ),
     counts="Logins",
 )
 def login(body: LoginBody, client: Client) -> TokenSetView:
@@ -53,12 +60,17 @@ def login(body: LoginBody, client: Client) -> TokenSetView:
 
     Each login opens a session. Whatever was wrong, the answer is the same and takes the same time.
     After too many wrong passwords for a name, whoever has it, that is 429 for some minutes.
+
+    An admin may require that a password be changed. Then the right one gets 403
+    `password_change_required`, until it comes with a `new_password`, which replaces it in the same
+    step. It may come with one at any time; every other session ends.
     """
     sessions = container().sessions
+    new = given(body.new_password)
     if isinstance(body.email, str):
-        token_set = sessions.log_in_by_email(body.email, body.password, client)
+        token_set = sessions.log_in_by_email(body.email, body.password, client, new)
     else:
-        token_set = sessions.log_in_by_username(str(body.username), body.password, client)
+        token_set = sessions.log_in_by_username(str(body.username), body.password, client, new)
     note(user=token_set.public_id)
     return TokenSetView.of(token_set, "Successfully logged in.")
 

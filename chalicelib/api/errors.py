@@ -36,6 +36,7 @@ FAILURES: Mapping[type[AccountsError], Failure] = {
     errors.RefreshTokenInvalidError: Failure(401, _ASK),
     errors.NotAllowedError: Failure(403),
     errors.EmailNotVerifiedError: Failure(403),
+    errors.PasswordChangeRequiredError: Failure(403),
     errors.WrongPasswordError: Failure(403),
     errors.NotFoundError: Failure(404),
     errors.UserNotFoundError: Failure(404),

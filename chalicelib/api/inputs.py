@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec.structs import FieldInfo
 
+from chalicelib.domain.changes import Metadata
 from chalicelib.domain.errors import (
     BodyTooLargeError,
     FormExpectedError,
@@ -34,7 +35,14 @@ _MOST_FORM_FIELDS = 16
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MOST_UNKNOWN_FIELDS = 16
 _LONGEST_UNKNOWN_FIELD = 64
-_PARSED = (EmailAddress, NewPassword, Password, Username)
+_PARSED: Mapping[type, tuple[type, str]] = {
+    EmailAddress: (str, "Expected str"),
+    Metadata: (dict, "Expected object"),
+    NewPassword: (str, "Expected str"),
+    Password: (str, "Expected str"),
+    Username: (str, "Expected str"),
+}
+"""What domain values are parsed from, and how msgspec calls what is not that."""
 
 _Input = TypeVar("_Input", bound=msgspec.Struct)
 _Parse: TypeAlias = Callable[[type, Any], Any]
@@ -164,14 +172,15 @@ def _convert(value: Any, field: FieldInfo, parse: _Parse, *, strict: bool) -> An
     return msgspec.convert(int(value), field.type)
 
 
-def _parse(shortest_password: int, kind: type, value: Any) -> Any:
+def _parse(shortest_password: int, kind: Any, value: Any) -> Any:
     """Parse a domain value; msgspec turns a ValueError into its ValidationError."""
     if kind not in _PARSED:
         raise TypeError(f"no parser for {kind.__name__}")
-    if not isinstance(value, str):
-        raise ValueError("Expected str")  # noqa: TRY004 - as msgspec says it, and catches it
+    expected, reason = _PARSED[kind]
+    if not isinstance(value, expected):
+        raise ValueError(reason)  # noqa: TRY004 - msgspec catches it
     if kind is NewPassword:
-        return NewPassword.parse(value, shortest_password)
+        return NewPassword.parse(str(value), shortest_password)
     return kind.parse(value)
 
 

@@ -56,6 +56,8 @@ class Operation:
     media_types: tuple[str, ...] = (_JSON,)
     max_age: int | None = None
     """How many seconds caches may keep the answer; not at all unless told."""
+    filename: str | None = None
+    """What a browser that is told to keep the answer calls it. Not shown, but downloaded."""
     body: type[msgspec.Struct] | None = None
     """What the view is called with as `body`."""
     body_required: bool = True
@@ -165,7 +167,10 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         if isinstance(answer, Document):
             return self._answer_document(answer, operation.status)
         text = msgspec.json.encode(answer).decode()
-        return self._answer(text, operation.status, {"Content-Type": _JSON}, operation.max_age)
+        headers = {"Content-Type": _JSON}
+        if operation.filename is not None:
+            headers["Content-Disposition"] = f'attachment; filename="{operation.filename}"'
+        return self._answer(text, operation.status, headers, operation.max_age)
 
     def _read_inputs(self, operation: Operation, inputs: dict[str, Any]) -> None:
         """Read what the view is called with, one after the other, until something is refused."""

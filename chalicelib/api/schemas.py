@@ -5,10 +5,12 @@ Fields of a domain type are parsed by it; see `chalicelib.api.inputs`.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from chalicelib.domain.activity import OPERATOR, Event
+from chalicelib.domain.changes import Metadata
 from chalicelib.domain.errors import InvalidInputError
 from chalicelib.domain.names import EmailAddress, Username
 from chalicelib.domain.passwords import NewPassword, Password
@@ -16,7 +18,10 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Session, TokenSet
 from chalicelib.domain.users import User
 from chalicelib.services.accounts import Listing
+from chalicelib.services.activity import Activity
+from chalicelib.services.exports import Export
 
+_Value = TypeVar("_Value")
 _Time = Annotated[
     str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-02T03:04:05Z"])
 ]
@@ -44,6 +49,7 @@ class LoginBody(Struct, forbid_unknown_fields=True, kw_only=True):
     email: Annotated[str, Meta(examples=["zoe@example.com"])] | UnsetType = UNSET
     username: str | UnsetType = UNSET
     password: Annotated[Password, Meta(examples=["correct horse battery staple"])]
+    new_password: NewPassword | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Check the rule between fields."""
@@ -109,21 +115,25 @@ class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
     RULE: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
     """What JSON Schema calls the rule between fields."""
 
-    email: Annotated[EmailAddress, Meta(examples=["zoe@example.org"])] | UnsetType = UNSET
-    current_password: (
-        Annotated[Password, Meta(examples=["correct horse battery staple"])] | UnsetType
-    ) = UNSET
+    username: Annotated[Username, Meta(examples=["Zoë"])] | UnsetType = UNSET
+    metadata: Annotated[Metadata, Meta(examples=[{"theme": "dark"}])] | UnsetType = UNSET
+    email: EmailAddress | UnsetType = UNSET
+    current_password: Password | UnsetType = UNSET
     admin: bool | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
+    password_change_required: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        rights = self.admin is not UNSET or self.disabled is not UNSET
-        if self.email is not UNSET:
-            if rights:
-                raise InvalidInputError({"email": "Change it in a request of its own."})
-        elif not rights:
+        changed = {
+            name
+            for name in self.__struct_fields__
+            if name != "current_password" and getattr(self, name) is not UNSET
+        }
+        if not changed:
             raise InvalidInputError({"body": "Give at least one field to change."})
+        if "email" in changed and len(changed) > 1:
+            raise InvalidInputError({"email": "Change it in a request of its own."})
 
 
 class CloseBody(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -141,6 +151,13 @@ class ListQuery(Struct):
     cursor: Annotated[str, Meta(description="The last page's `next_cursor`.")] | None = None
     email: Annotated[str, Meta(description="Find the one user of this email.")] | None = None
     username: Annotated[str, Meta(description="Find the one user of this name.")] | None = None
+
+
+class ActivityQuery(Struct):
+    """Which part of an account's activity to list."""
+
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many at the most.")] = 50
+    cursor: Annotated[str, Meta(description="The last page's `next_cursor`.")] | None = None
 
 
 class DoneView(Struct, kw_only=True):
@@ -228,6 +245,9 @@ class UserView(Struct, omit_defaults=True):
     admin: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
     disabled: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    password_change_required: (
+        Annotated[bool, Meta(description="Lists do not tell.", examples=[False])] | UnsetType
+    ) = UNSET
 
     @classmethod
     def of(cls, user: User, reader: Principal) -> Self:
@@ -241,6 +261,7 @@ class UserView(Struct, omit_defaults=True):
             view.admin = user.admin
             view.disabled = user.disabled
             view.metadata = dict(user.metadata)
+            view.password_change_required = user.password_change_required
         return view
 
 
@@ -254,6 +275,9 @@ class UserListView(Struct, omit_defaults=True):
     def of(cls, listing: Listing, reader: Principal) -> Self:
         """A listing as this reader may see it."""
         users = [UserView.of(user, reader) for user in listing.users]
+        for user in users:
+            # The index that lists are read from does not have it, and cannot be given it.
+            user.password_change_required = UNSET
         return cls(users, UNSET if listing.next_cursor is None else listing.next_cursor)
 
 
@@ -286,6 +310,110 @@ class SessionListView(Struct):
     """The caller's sessions, the newest first. There are no pages: they are not many."""
 
     data: list[SessionView]
+
+
+class EventView(Struct, omit_defaults=True, kw_only=True):
+    """Something that happened to an account."""
+
+    event: Annotated[str, Meta(examples=["username_changed"])]
+    at: _Time
+    ip: (
+        Annotated[str, Meta(description="Whence it was done.", examples=["192.0.2.1"])] | UnsetType
+    ) = UNSET
+    user_agent: Annotated[str, Meta(examples=["Mozilla/5.0 (X11; Linux x86_64)"])] | UnsetType = (
+        UNSET
+    )
+    session_id: str | UnsetType = UNSET
+    changed: (
+        Annotated[dict[str, str], Meta(examples=[{"from": "Zoe", "to": "Zoë"}])] | UnsetType
+    ) = UNSET
+    by: (
+        Annotated[Literal["admin", "operator"], Meta(description="Who did it, if not the user.")]
+        | UnsetType
+    ) = UNSET
+    actor: Annotated[str, Meta(description="The admin's `public_id`. For admins.")] | UnsetType = (
+        UNSET
+    )
+
+    @classmethod
+    def of(cls, event: Event, *, admin: bool) -> Self:
+        """An event as an admin may see it, or as the account's user may."""
+        view = cls(event=event.act.value, at=format_time(event.at))
+        if event.actor is not None:
+            view.by = "operator" if event.actor == OPERATOR else "admin"
+        if admin and event.actor not in (None, OPERATOR):
+            view.actor = event.actor
+        # Where an admin was when they did it is for admins to know.
+        if admin or event.actor is None:
+            view.ip = event.client.ip or UNSET
+            view.user_agent = event.client.user_agent or UNSET
+        view.session_id = event.session_id or UNSET
+        view.changed = dict(event.changed) or UNSET
+        return view
+
+
+class ActivityView(Struct, omit_defaults=True):
+    """Some of an account's activity, and the cursor of the next page, if there is one."""
+
+    data: list[EventView]
+    next_cursor: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, activity: Activity, *, admin: bool) -> Self:
+        """A page as an admin may see it, or as the account's user may."""
+        events = [EventView.of(event, admin=admin) for event in activity.events]
+        return cls(events, UNSET if activity.next_cursor is None else activity.next_cursor)
+
+
+class ExportedSessionView(SessionView, kw_only=True):
+    """A session of which something is stored."""
+
+    ended: Annotated[bool, Meta(description="Nobody can use it any more.")]
+
+
+class ExportView(Struct, omit_defaults=True, kw_only=True):
+    """All that is stored about a user, but for what `left_out` names."""
+
+    user: UserView
+    pending_email: (
+        Annotated[str, Meta(description="The user wants to have it, and has not shown it theirs.")]
+        | UnsetType
+    ) = UNSET
+    sessions: list[ExportedSessionView]
+    activity: Annotated[
+        ActivityView,
+        Meta(
+            description=(
+                "The newest 1,000. If there are more, `next_cursor` is where "
+                "`GET /user/me/activity` goes on."
+            )
+        ),
+    ]
+    left_out: Annotated[list[str], Meta(description="What else is stored, and why it is not here.")]
+
+    @classmethod
+    def of(cls, export: Export, reader: Principal) -> Self:
+        """What was gathered, as its user sees it."""
+        sessions = []
+        for session, ended in export.sessions:
+            shown = SessionView.of(session, reader)
+            fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
+            sessions.append(ExportedSessionView(**fields, ended=ended))
+        return cls(
+            user=UserView.of(export.user, reader),
+            pending_email=export.user.pending_email or UNSET,
+            sessions=sessions,
+            activity=ActivityView.of(export.activity, admin=False),
+            left_out=list(_LEFT_OUT),
+        )
+
+
+_LEFT_OUT = (
+    "The hashes of your password and of the tokens that you were given: they serve to check them.",
+    "Numbers that order rows and end sessions.",
+    "Addresses where you have logged in, for 30 days, as HMACs that nobody can read.",
+    "Mails that are to be sent to you, links that were, a former address: for three days at most.",
+)
 
 
 class HealthView(Struct, kw_only=True):
@@ -335,6 +463,11 @@ class ValidationFailureView(FailureView, kw_only=True):
     """What was wrong with the input: a reason for each field at fault."""
 
     errors: dict[str, str]
+
+
+def given(value: _Value | UnsetType) -> _Value | None:
+    """What was sent in a field; None if nothing was."""
+    return None if isinstance(value, UnsetType) else value
 
 
 def format_time(moment: datetime) -> str:

@@ -59,5 +59,13 @@ class Event:
     """What changed, for a person. Never a secret."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events of an account, newest first, and where the next page begins, if there is one."""
+
+    events: tuple[Event, ...]
+    next_position: str | None
+
+
 OPERATOR = "operator"
 """The actor when a command of the service's operator did it."""

@@ -119,6 +119,13 @@ class EmailNotVerifiedError(AccountsError):
     message = "Verify your email address first: follow the link that was mailed to it."
 
 
+class PasswordChangeRequiredError(AccountsError):
+    """The password is right, and an admin wants another one before anybody logs in."""
+
+    code = "password_change_required"
+    message = "Choose a new password, and send it as new_password beside the present one."
+
+
 class WrongPasswordError(AccountsError):
     """The caller is logged in, and gave another password than the account's."""
 

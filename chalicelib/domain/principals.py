@@ -9,6 +9,10 @@ from typing import Any, Self
 from chalicelib.domain.errors import NotAllowedError
 from chalicelib.domain.users import User
 
+LARGEST_IN_CONTEXT = 1_024
+"""In characters of the metadata's JSON in ASCII. API Gateway documents no limit to a context; this
+keeps ours, whatever a user has, well below the 10,240 octets that it allows headers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -25,6 +29,8 @@ class Principal:
 
     user: User
     session_id: str
+    whole: bool = True
+    """The user is all there. If not, their metadata was too large to be handed on, and is empty."""
 
     def require_admin(self) -> None:
         """See that the caller is an admin.
@@ -44,6 +50,8 @@ class Principal:
 
         API Gateway hands scalars on as strings, which would turn `True` into "true" there and
         nowhere else, and promises nothing for other alphabets. So each value is JSON in ASCII.
+        Large metadata is left out, which `null` says. That a new password is required is not among
+        them: nobody of whom that is so has a session.
         """
         user = self.user
         facts: dict[str, Any] = {
@@ -59,7 +67,10 @@ class Principal:
             "metadata": user.metadata,
             "session_id": self.session_id,
         }
-        return {name: json.dumps(value) for name, value in facts.items()}
+        context = {name: json.dumps(value) for name, value in facts.items()}
+        if len(context["metadata"]) > LARGEST_IN_CONTEXT:
+            context["metadata"] = json.dumps(None)
+        return context
 
     @classmethod
     def from_context(cls, context: Mapping[str, str]) -> Self:
@@ -71,10 +82,12 @@ class Principal:
         facts = {name: json.loads(context[name]) for name in _FACTS}
         session_id = facts.pop("session_id")
         registered_on = datetime.fromisoformat(facts.pop("registered_on"))
+        whole = facts["metadata"] is not None
+        facts["metadata"] = facts["metadata"] if whole else {}
         # An authorizer that is a release older than the API says nothing of it.
         pending_email = json.loads(context.get("pending_email", "null"))
         user = User(registered_on=registered_on, pending_email=pending_email, **facts)
-        return cls(user, session_id)
+        return cls(user, session_id, whole)
 
 
 _FACTS = (

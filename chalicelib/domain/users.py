@@ -44,6 +44,8 @@ class User:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     former_emails: tuple[FormerEmail, ...] = field(default=(), repr=False)
     """What they had before, oldest first. Only the store's own readings know them."""
+    password_change_required: bool = False
+    """The next login has to choose another password. No list knows it: the index is older."""
 
 
 @dataclass(frozen=True, slots=True)

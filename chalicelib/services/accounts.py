@@ -1,16 +1,18 @@
-"""Accounts: registering one, looking at them, who administers them, closing one."""
+"""Accounts: registering one, looking at them, changing, administering and closing them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chalicelib.domain.activity import OPERATOR, Act
+from chalicelib.domain.activity import OPERATOR, Act, Event
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     AccountsError,
     InvalidInputError,
     LastAdminError,
     NotAllowedError,
+    TokenInvalidError,
     UnavailableError,
     UserNotFoundError,
 )
@@ -71,22 +73,23 @@ class UserStore(Protocol):
     def page(self, limit: int, position: str | None) -> Page:
         """Users, newest first, from a position on; soon consistent; raises like `get`."""
 
-    def set_rights(
+    def update(
         self,
         public_id: str,
+        changes: Changes,
         *,
-        admin: bool | None = None,
-        disabled: bool | None = None,
         other_admin: str | None = None,
         trail: Trail = NO_TRAIL,
-    ) -> User | None:
-        """Set those that are not None, and answer the user as they now are.
+    ) -> User | Unchanged:
+        """Change a user, all or nothing, and answer them as they now are.
 
-        Disabling ends every session and access token in the same step. If `other_admin` is given
-        and is not an enabled admin just then, nothing is done and the answer is None.
+        Changes that end sessions end every session and access token in the same step. If
+        `other_admin` is given, it has to be an enabled admin just then. A user who is to have
+        another username has to have the one that it replaces.
 
         Raises:
-            UserNotFoundError: there is no such user.
+            UsernameTakenError: another user has the new username's key.
+            UserNotFoundError: there is no such user, and the username was to stay.
             UnavailableError: the store cannot answer now.
         """
 
@@ -201,19 +204,17 @@ class AccountService:
         return user
 
     def get(self, caller: Principal, public_id: str) -> User:
-        """Look at an account; `me`, or the caller's own identifier, needs no further read.
+        """Look at an account; the caller's own needs no further read, unless it is not whole.
 
         Raises:
             UserNotFoundError: there is no such user.
+            TokenInvalidError: the caller's account was closed since the request began.
             UnavailableError: the store cannot answer now.
         """
         public_id = caller.named(public_id)
-        if public_id == caller.user.public_id:
+        if public_id == caller.user.public_id and caller.whole:
             return caller.user
-        user = self._users.get(public_id) if is_public_id(public_id) else None
-        if user is None:
-            raise UserNotFoundError
-        return user
+        return self._read(caller, public_id)
 
     def list(self, caller: Principal, limit: int, cursor: str | None) -> Listing:
         """Look through all accounts, newest first.
@@ -264,44 +265,55 @@ class AccountService:
             raise UserNotFoundError
         if not user.admin:
             event = self._trails.event(Act.ADMIN_GRANTED, user.public_id, _COMMAND, actor=OPERATOR)
-            self._users.set_rights(user.public_id, admin=True, trail=Trail((event,)))
+            self._users.update(user.public_id, Changes(admin=True), trail=Trail((event,)))
         return not user.admin
 
-    def set_rights(
+    def change(
         self,
         caller: Principal,
         public_id: str,
+        changes: Changes,
         client: Client,
         *,
-        admin: bool | None,
-        disabled: bool | None,
+        username: Username | None = None,
     ) -> User:
-        """Make somebody an admin or no longer one, disable an account or enable it again.
+        """Change an account, all that is named or nothing; what is not named stays as it is.
 
-        A right that is not named stays as it is. A new right, or its loss, counts from the next
-        request on; disabling ends every session. Whoever takes a right away stays an admin in the
-        same step, or somebody else does: so of two admins who demote each other, one is left.
+        The username and the metadata are the user's own to change, and an admin's. The rest takes
+        an admin. A new username or metadata ends no session. A new right, or its loss, counts from
+        the next request on; disabling ends every session, and so does asking for a new password.
+        Whoever takes a right away stays an admin in the same step, or somebody else does: so of
+        two admins who demote each other, one is left.
+
+        Of any number of accounts that want one username, one gets it: the store decides. Of two
+        changes of one account at once, the later counts for what both name.
 
         Raises:
-            NotAllowedError: the caller is not an admin, or not any more.
+            NotAllowedError: it is somebody else's or takes an admin, and the caller is none, or
+                not any more.
+            UsernameTakenError: the username belongs to another account.
             LastAdminError: nobody else is an admin.
             UserNotFoundError: there is no such user.
+            TokenInvalidError: the caller's account was closed since the request began.
             UnavailableError: the store cannot answer now; nothing has changed.
         """
-        caller.require_admin()
         public_id = caller.named(public_id)
+        own = public_id == caller.user.public_id
+        if changes.take_an_admin or not own:
+            caller.require_admin()
         if not is_public_id(public_id):
             raise UserNotFoundError
-        trail = self._rights_set(caller, public_id, client, admin=admin, disabled=disabled)
-        weakens = admin is False or disabled is True
-        others = self._staying(caller, public_id) if weakens else (None,)
-        for other in others:
-            user = self._users.set_rights(
-                public_id, admin=admin, disabled=disabled, other_admin=other, trail=trail
-            )
-            if user is not None:
-                return user
-        raise _no_admin_stays(caller, public_id)
+        before = caller.user if own else None
+        for _ in range(_ATTEMPTS):
+            if username is not None:
+                before = before or self._read(caller, public_id)
+                changes = replace(changes, renaming=Renaming(before.username, str(username)))
+            changed = self._change(caller, public_id, changes, client)
+            if changed is not None:
+                return changed
+            # Somebody else has changed the username since it was read, or the user is gone.
+            before = None
+        raise UnavailableError
 
     def close(
         self, caller: Principal, public_id: str, password: Password | None, client: Client
@@ -333,6 +345,58 @@ class AccountService:
         with suppress(UnavailableError):
             self._sessions.forget(public_id)
 
+    def _read(self, caller: Principal, public_id: str) -> User:
+        user = self._users.get(public_id) if is_public_id(public_id) else None
+        if user is None:
+            raise _gone(caller, public_id)
+        return user
+
+    def _change(
+        self, caller: Principal, public_id: str, changes: Changes, client: Client
+    ) -> User | None:
+        """Change a user, if they still have the username that is to be replaced: else None."""
+        trail = Trail(tuple(self._events(caller, public_id, changes, client)))
+        others = self._staying(caller, public_id) if changes.weaken else (None,)
+        for other in others:
+            try:
+                changed = self._users.update(public_id, changes, other_admin=other, trail=trail)
+            except UserNotFoundError as fault:
+                raise _gone(caller, public_id) from fault
+            if isinstance(changed, User):
+                return changed
+            if changed is Unchanged.OTHER_USERNAME:
+                return None
+        raise _no_admin_stays(caller, public_id)
+
+    def _events(
+        self, caller: Principal, public_id: str, changes: Changes, client: Client
+    ) -> Iterator[Event]:
+        """What the changes are called in the account's activity."""
+        own = public_id == caller.user.public_id
+
+        def event(act: Act, **changed: str) -> Event:
+            return self._trails.event(
+                act,
+                public_id,
+                client,
+                actor=caller.user.public_id,
+                session_id=caller.session_id if own else None,
+                **changed,
+            )
+
+        renaming = changes.renaming
+        if renaming is not None and renaming.before != renaming.after:
+            yield event(Act.USERNAME_CHANGED, **{"from": renaming.before, "to": renaming.after})
+        if changes.metadata is not None:
+            yield event(Act.METADATA_CHANGED)
+        if changes.admin is not None:
+            yield event(Act.ADMIN_GRANTED if changes.admin else Act.ADMIN_REVOKED)
+        if changes.disabled is not None:
+            yield event(Act.DISABLED if changes.disabled else Act.ENABLED)
+        if changes.password_change_required is not None:
+            required = "yes" if changes.password_change_required else "no"
+            yield event(Act.PASSWORD_CHANGE_REQUIRED, required=required)
+
     def _new_user(self, email: EmailAddress, username: Username) -> User:
         return User(
             public_id=self._new_id(),
@@ -350,23 +414,6 @@ class AccountService:
             )
             messages = (mail,)
         return Trail((event,), messages)
-
-    def _rights_set(
-        self,
-        caller: Principal,
-        public_id: str,
-        client: Client,
-        *,
-        admin: bool | None,
-        disabled: bool | None,
-    ) -> Trail:
-        acts = []
-        if admin is not None:
-            acts.append(Act.ADMIN_GRANTED if admin else Act.ADMIN_REVOKED)
-        if disabled is not None:
-            acts.append(Act.DISABLED if disabled else Act.ENABLED)
-        actor = caller.user.public_id
-        return Trail(tuple(self._trails.event(act, public_id, client, actor=actor) for act in acts))
 
     def _deleted(self, caller: Principal, public_id: str, client: Client) -> Trail:
         actor = caller.user.public_id
@@ -396,6 +443,11 @@ class AccountService:
         if public_id != caller.user.public_id:
             return (caller.user.public_id,)
         return (other for other in self._users.admins() if other != public_id)
+
+
+def _gone(caller: Principal, public_id: str) -> AccountsError:
+    """What a missing user means: of the caller's own account, that it was closed meanwhile."""
+    return TokenInvalidError() if public_id == caller.user.public_id else UserNotFoundError()
 
 
 def _no_admin_stays(caller: Principal, public_id: str) -> AccountsError:

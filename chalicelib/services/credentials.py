@@ -46,7 +46,7 @@ class PasswordStore(Protocol):
         """Set a new hash and the session's token version, and put the session, all or nothing.
 
         In the same step, the attempt that led to it is given back, its address remembered, and
-        the trail written.
+        the trail written. No change of the password is required any more.
 
         Answers False, having done nothing, if the user has another hash or version than before.
 

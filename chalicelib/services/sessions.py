@@ -1,13 +1,18 @@
 """Sessions: opened by a login, kept by refreshing, ended by their owner or by an admin."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 from chalicelib.domain.activity import Act
-from chalicelib.domain.attempts import Admission, LoginFacts, Origin
+from chalicelib.domain.attempts import Admission, Attempt, Count, LoginFacts, Origin
 from chalicelib.domain.errors import (
+    AccountsError,
     EmailNotVerifiedError,
+    InvalidInputError,
+    PasswordChangeRequiredError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
     TokenInvalidError,
@@ -16,7 +21,8 @@ from chalicelib.domain.errors import (
     WrongCredentialsError,
 )
 from chalicelib.domain.names import lookup_key
-from chalicelib.domain.passwords import Password
+from chalicelib.domain.outbox import Errand
+from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import (
     Client,
@@ -80,12 +86,43 @@ class CredentialStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
+    def change_password(
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
+        """Set a new hash and the session's token version, and put the session, all or nothing.
+
+        In the same step, the attempt that led to it is given back, its address remembered, and
+        the trail written. No change of the password is required any more.
+
+        Answers False, having done nothing, if the user has another hash or version than before.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
     def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
         """End every session of a user, and every access token, in one write with its trail.
 
         Raises:
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now.
+        """
+
+
+class PasswordRules(Protocol):
+    """Which passwords may be chosen. Few logins choose one, so the rules are made when one does."""
+
+    def check(self, password: NewPassword, field: str, *, email: str, username: str) -> None:
+        """See that a password may be chosen.
+
+        Raises:
+            InvalidInputError: it may not. The error names the field, and why.
         """
 
 
@@ -182,6 +219,7 @@ class SessionService:
         trails: TrailService,
         *,
         requires_verified_emails: bool,
+        rules: Callable[[], PasswordRules],
         clock: Clock,
     ) -> None:
         self._credentials = credentials
@@ -192,15 +230,23 @@ class SessionService:
         self._attempts = attempts
         self._trails = trails
         self._requires_verified_emails = requires_verified_emails
+        self._rules = rules
         self._clock = clock
 
-    def log_in_by_email(self, email: str, password: Password, client: Client) -> TokenSet:
+    def log_in_by_email(
+        self, email: str, password: Password, client: Client, new: NewPassword | None = None
+    ) -> TokenSet:
         """Log in the account of an email: a new session.
+
+        With a new password, that one replaces the present one in the same step, and every other
+        session ends.
 
         Raises:
             WrongCredentialsError: there is none, the password is wrong, or it is disabled: the
                 same answer after the same work.
             EmailNotVerifiedError: the password is right, and the address has to be verified first.
+            PasswordChangeRequiredError: the password is right, and has to be replaced first.
+            InvalidInputError: it is right, and the new one may not be chosen.
             TooManyRequestsError: there were too many wrong ones, whether or not there is such an
                 account: likewise. The password was not compared.
             UnavailableError: the store or the keys cannot answer now.
@@ -209,15 +255,17 @@ class SessionService:
         key = lookup_key(email)
         found = self._credentials.login_by_email(key or _NOBODYS_KEY, signing_key.key_id, origin)
         name = "email", key or email
-        return self._log_in(name, found, password, client, origin, signing_key)
+        return self._log_in(name, found, (password, new), client, origin, signing_key)
 
-    def log_in_by_username(self, username: str, password: Password, client: Client) -> TokenSet:
+    def log_in_by_username(
+        self, username: str, password: Password, client: Client, new: NewPassword | None = None
+    ) -> TokenSet:
         """Log in the account of a username; in all else like `log_in_by_email`."""
         signing_key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
         key = lookup_key(username)
         found = self._credentials.login_by_username(key or _NOBODYS_KEY, signing_key.key_id, origin)
         name = "username", key or username
-        return self._log_in(name, found, password, client, origin, signing_key)
+        return self._log_in(name, found, (password, new), client, origin, signing_key)
 
     def refresh(self, text: str, client: Client) -> TokenSet:
         """Spend a refresh token on a new token set of its session.
@@ -314,11 +362,12 @@ class SessionService:
         self,
         name: tuple[str, str],
         found: LoginFacts,
-        password: Password,
+        passwords: tuple[Password, NewPassword | None],
         client: Client,
         origin: Origin,
         key: SigningKey,
     ) -> TokenSet:
+        password, new = passwords
         attempt = self._attempts.begin(name, found, origin)
         credentials = self._admitted(found.credentials, password)
         if credentials is None:
@@ -332,6 +381,8 @@ class SessionService:
             raise EmailNotVerifiedError
         if found.key_revoked:
             key = self._token_sets.key_in_place_of(key)
+        if new is not None or user.password_change_required:
+            return self._replace(credentials, passwords, client, attempt, key)
         session, token = self._open(user, client, self._attempts.admit(attempt))
         answer = self._token_sets.issue(user, session, token, key)
         if self._hasher.is_outdated(credentials.password_hash):
@@ -341,6 +392,54 @@ class SessionService:
                     user.public_id, credentials.password_hash, self._hasher.hash(password)
                 )
         return answer
+
+    def _replace(
+        self,
+        before: Credentials,
+        passwords: tuple[Password, NewPassword | None],
+        client: Client,
+        attempt: Attempt,
+        key: SigningKey,
+    ) -> TokenSet:
+        """Open a session with another password in the place of the one that was shown.
+
+        Whatever is refused, the password was right: the attempt is given back.
+        """
+        try:
+            new = self._chosen(before.user, *passwords)
+        except AccountsError:
+            self._attempts.give_back(attempt)
+            raise
+        user = replace(before.user, token_version=before.user.token_version + 1)
+        session, token = self._token_sets.draft(user, client)
+        trail = Trail(
+            tuple(
+                self._trails.event(act, user.public_id, client, session_id=session.session_id)
+                for act in (Act.PASSWORD_CHANGED, Act.LOGGED_IN)
+            ),
+            (
+                self._trails.message(
+                    Errand.PASSWORD_CHANGED, public_id=user.public_id, language=client.language
+                ),
+            ),
+        )
+        new_hash = self._hasher.hash(new)
+        if not self._credentials.change_password(
+            before, new_hash, session, attempt.count, trail=trail
+        ):
+            # Somebody has changed the password meanwhile, or ended all sessions.
+            self._attempts.give_back(attempt)
+            raise UnavailableError
+        return self._token_sets.issue(user, session, token, key)
+
+    def _chosen(self, user: User, present: Password, new: NewPassword | None) -> NewPassword:
+        """The password that is to replace the present one, if it may."""
+        if new is None:
+            raise PasswordChangeRequiredError
+        if new.text == present.text:
+            raise InvalidInputError({"new_password": "Must not be the present one."})
+        self._rules().check(new, "new_password", email=user.email, username=user.username)
+        return new
 
     def _admitted(self, found: Credentials | None, password: Password) -> Credentials | None:
         """The account, if there is one, this is its password, and it is not disabled."""

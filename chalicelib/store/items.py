@@ -62,6 +62,7 @@ class UserItem(Model):
     pending_email = UnicodeAttribute(null=True)  # not projected into the index
     metadata = JSONAttribute(default=dict)
     former_emails = UnicodeAttribute(null=True)  # JSON, to be compared as it stands; likewise
+    password_change_required = BooleanAttribute(null=True)  # not projected either; there if true
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
 

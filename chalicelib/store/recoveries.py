@@ -75,6 +75,7 @@ class DynamoRecoveryStore:
                 UserItem.token_version.set(before.user.token_version + 1),
                 # It may have been wanted by whoever knew the old password.
                 UserItem.pending_email.remove(),
+                UserItem.password_change_required.remove(),
             ],
             _is_of_version(before.user) & (UserItem.password_hash == before.password_hash),
             trail,

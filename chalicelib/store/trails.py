@@ -1,11 +1,13 @@
 """Events and messages, as rows of the transactions that they belong to."""
 
 import json
+from datetime import UTC, datetime
 
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.activity import Event
+from chalicelib.domain.activity import Act, Event
 from chalicelib.domain.outbox import Message
+from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import Trail
 from chalicelib.store.items import EventItem, MessageItem
@@ -27,6 +29,9 @@ class DynamoTrailStore:
         self._transactions.run(lambda transaction: write_trail(transaction, trail))
 
 
+_MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
 def write_trail(transaction: TransactWrite, trail: Trail) -> None:
     """Let a transaction write a change's trail.
 
@@ -43,7 +48,7 @@ def event_row(event: Event) -> EventItem:
     """The row of an event, in its account's order of time."""
     return EventItem(
         event.public_id,
-        f"{event.at:%Y-%m-%dT%H:%M:%S.%fZ}#{event.event_id}",
+        f"{event.at:{_MOMENT}}#{event.event_id}",
         act=event.act.value,
         expires_at=epoch_seconds(event.expires_at),
         ip=event.client.ip,
@@ -51,6 +56,22 @@ def event_row(event: Event) -> EventItem:
         actor=event.actor,
         session_id=event.session_id,
         changed=json.dumps(dict(event.changed)) if event.changed else None,
+    )
+
+
+def event_of(row: EventItem) -> Event:
+    """The event in a row. What was taken from it to make it anonymous is empty."""
+    at, _, event_id = row.place.partition("#")
+    return Event(
+        public_id=row.public_id,
+        event_id=event_id,
+        act=Act(row.act),
+        at=datetime.strptime(at, _MOMENT).replace(tzinfo=UTC),
+        expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+        client=Client(row.ip or "", row.user_agent or ""),
+        actor=row.actor,
+        session_id=row.session_id,
+        changed=json.loads(row.changed) if row.changed else {},
     )
 
 

@@ -28,6 +28,7 @@ def user_of(item: UserItem) -> User:
         pending_email=item.pending_email,
         metadata=item.metadata or {},
         former_emails=_former_emails_in(item.former_emails),
+        password_change_required=bool(item.password_change_required),
     )
 
 

@@ -14,7 +14,9 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import (
+    AccountsError,
     EmailTakenError,
     UnavailableError,
     UsernameTakenError,
@@ -282,43 +284,62 @@ class DynamoUserStore:
                     UserItem.token_version.set(session.token_version),
                     # It may have been wanted by somebody who knew the old password.
                     UserItem.pending_email.remove(),
+                    UserItem.password_change_required.remove(),
                 ],
                 condition=same & (UserItem.password_hash == before.password_hash),
             )
 
         return not self._transactions.run(change)
 
-    def set_rights(
+    def update(
         self,
         public_id: str,
+        changes: Changes,
         *,
-        admin: bool | None = None,
-        disabled: bool | None = None,
         other_admin: str | None = None,
         trail: Trail = NO_TRAIL,
-    ) -> User | None:
-        """Set them in one transaction, and read the user afterwards: it answers nothing."""
-        actions: list[Action] = []
-        if admin is not None:
-            actions.append(UserItem.admin.set(admin))
-        if disabled is not None:
-            actions.append(UserItem.disabled.set(disabled))
-        if disabled:
-            actions.append(_raised_version())
+    ) -> User | Unchanged:
+        """Change the user in a transaction, and read them afterwards, since it answers nothing.
+
+        In it are the user's row, the trail, the row of somebody who has to be an admin still, and
+        the markers of a username that another one replaces. The username is named as it was read,
+        in its spelling: whoever else has changed it, or removed the user, is noticed.
+        """
+        item = UserItem(user_key(public_id))
+        renaming = changes.renaming
+        same = UserItem.pk.exists() if renaming is None else UserItem.username == renaming.before
+        # What each part that may fail stands for, in the order that they have in the transaction.
+        told: list[Unchanged | type[AccountsError]] = []
 
         def change(transaction: TransactWrite) -> None:
+            told.clear()
             if other_admin is not None:
                 _require_admin(transaction, other_admin)
+                told.append(Unchanged.NO_OTHER_ADMIN)
+            if renaming is not None and renaming.moves_marker:
+                transaction.delete(
+                    MarkerItem(_username_marker(fold(renaming.before))),
+                    condition=MarkerItem.public_id == public_id,
+                )
+                transaction.save(
+                    MarkerItem(_username_marker(fold(renaming.after)), public_id=public_id),
+                    condition=MarkerItem.pk.does_not_exist(),
+                )
+                told.extend((Unchanged.OTHER_USERNAME, UsernameTakenError))
+            transaction.update(item, actions=_actions_of(changes), condition=same)
             write_trail(transaction, trail)
-            transaction.update(
-                UserItem(user_key(public_id)), actions=actions, condition=UserItem.pk.exists()
-            )
+            # A trail is put, and puts come before updates.
+            told.extend([UnavailableError] * (len(trail.events) + len(trail.messages)))
+            told.append(UserNotFoundError if renaming is None else Unchanged.OTHER_USERNAME)
 
-        if failed := self._transactions.run(change):
-            # The check comes first and the update last, whatever is between them.
-            if other_admin is not None and failed[0]:
-                return None
-            raise UserNotFoundError
+        failed = self._transactions.run(change)
+        reasons = {reason for reason, has_failed in zip(told, failed, strict=False) if has_failed}
+        for unchanged in Unchanged:
+            if unchanged in reasons:
+                return unchanged
+        for error in (UserNotFoundError, UsernameTakenError):
+            if error in reasons:
+                raise error
         user = self.get(public_id)
         if user is None:
             raise UserNotFoundError
@@ -375,9 +396,30 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         pending_email=user.pending_email,
         metadata=dict(user.metadata),
         former_emails=former_emails_text(user.former_emails),
+        password_change_required=user.password_change_required or None,
         listed_in=LISTS[partition],
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",
     )
+
+
+def _actions_of(changes: Changes) -> list[Action]:
+    actions: list[Action] = []
+    if changes.renaming is not None:
+        actions.append(UserItem.username.set(changes.renaming.after))
+    if changes.metadata is not None:
+        actions.append(UserItem.metadata.set(dict(changes.metadata)))
+    if changes.admin is not None:
+        actions.append(UserItem.admin.set(changes.admin))
+    if changes.disabled is not None:
+        actions.append(UserItem.disabled.set(changes.disabled))
+    if changes.password_change_required is not None:
+        required = UserItem.password_change_required
+        actions.append(
+            required.set(True) if changes.password_change_required else required.remove()
+        )
+    if changes.end_sessions:
+        actions.append(_raised_version())
+    return actions
 
 
 def _credentials_of(item: UserItem) -> Credentials:

@@ -7,7 +7,8 @@ from tests.aws import Cloud
 from tests.fakes import FakeClock
 from tests.samples import claims_of, header_of
 
-PRIVATE = {"email", "email_verified", "admin", "disabled", "metadata"}
+LISTED = {"email", "email_verified", "admin", "disabled", "metadata"}
+PRIVATE = LISTED | {"password_change_required"}
 PUBLIC = {"public_id", "username", "registered_on"}
 
 
@@ -127,6 +128,7 @@ def test_a_user_sees_all_of_their_own_account(client: Client) -> None:
             "admin": False,
             "disabled": False,
             "metadata": {},
+            "password_change_required": False,
         }
 
 
@@ -250,7 +252,7 @@ def test_users_are_listed_newest_first_with_all_that_an_admin_sees(
 ) -> None:
     answer = client.get("/user", token=seven).json()
     assert _names(answer) == [f"User {number}" for number in (6, 5, 4, 3, 2, 1, 0)]
-    assert all(user.keys() == PUBLIC | PRIVATE for user in answer["data"])
+    assert all(user.keys() == PUBLIC | LISTED for user in answer["data"])
     assert "next_cursor" not in answer
 
 

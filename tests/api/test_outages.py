@@ -71,6 +71,9 @@ def test_every_route_that_needs_the_store_says_that_it_is_down(
         ("/user/00000000-0000-4000-8000-000000000000", "GetItem"),
         ("/user", "Query"),
         ("/user?email=user-1@example.com", "GetItem"),
+        ("/user/me/activity", "Query"),
+        ("/user/me/export", "GetItem"),
+        ("/user/me/export", "Query"),
     ],
 )
 def test_a_store_that_fails_after_the_authorizer_is_an_outage(

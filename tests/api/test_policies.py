@@ -219,18 +219,39 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
         client.get(f"/user/{public_id}", token=token)
         for public_id in ("me", "00000000-0000-4000-8000-000000000000")
     ],
-    ("POST", "/auth/login"): lambda client, _: [
-        client.post("/auth/login", {**name, "password": PASSWORD})
-        for name in ({"email": "user-1@example.com"}, {"username": "User 1"})
-    ],
+    ("POST", "/auth/login"): lambda client, _: (
+        [
+            client.post("/auth/login", {**name, "password": PASSWORD})
+            for name in ({"email": "user-1@example.com"}, {"username": "User 1"})
+        ]
+        + [
+            client.register(11),
+            client.post(
+                "/auth/login",
+                {
+                    "email": "user-11@example.com",
+                    "password": PASSWORD,
+                    "new_password": "another horse",
+                },
+            ),
+        ]
+    ),
     ("PATCH", "/user/{public_id}"): lambda client, token: [
         client.patch(f"/user/{public_id}", rights, token=token)
         for public_id, rights in (
             (_another(client, 3), {"admin": True}),
             (_another(client, 4), {"disabled": True}),
+            (_another(client, 10), {"username": "Zoë", "metadata": {"a": 1}}),
             ("me", {"admin": False}),
         )
     ],
+    ("GET", "/user/{public_id}/activity"): lambda client, token: [
+        client.get(f"/user/{public_id}/activity", token=token)
+        for public_id in ("me", "00000000-0000-4000-8000-000000000000")
+    ],
+    ("GET", "/user/{public_id}/export"): lambda client, token: client.get(
+        "/user/me/export", token=token
+    ),
     ("DELETE", "/user/{public_id}"): lambda client, token: [
         client.delete(f"/user/{_another(client, 5)}", token=token),
         client.delete("/user/me", {"current_password": PASSWORD}, token=client.register(6)),

@@ -174,6 +174,95 @@ def test_what_sessions_and_rights_take_besides_the_authorizers_read(
     assert _store(wire) == ["BatchGetItem", *calls]
 
 
+@pytest.mark.parametrize(
+    ("body", "calls"),
+    [
+        ({"username": "Zoë"}, ["TransactWriteItems", "GetItem"]),
+        ({"username": "USER 1"}, ["TransactWriteItems", "GetItem"]),
+        ({"metadata": {"a": 1}}, ["TransactWriteItems", "GetItem"]),
+        ({"username": "Zoë", "metadata": {"a": 1}}, ["TransactWriteItems", "GetItem"]),
+        ({"username": "User 2"}, ["TransactWriteItems"]),
+        ({"username": "Zoë", "admin": True}, []),
+        ({"username": ""}, []),
+    ],
+    ids=str,
+)
+def test_a_change_of_oneself_is_a_transaction_and_a_read(
+    client: Client, token: str, wire: Wire, body: dict[str, object], calls: list[str]
+) -> None:
+    client.register(2)
+    wire.reset()
+    client.patch("/user/me", body, token=token)
+    assert _store(wire) == ["BatchGetItem", *calls]
+
+
+def test_an_admin_who_renames_somebody_reads_them_first(client: Client, wire: Wire) -> None:
+    other = claims_of(client.register(2))["sub"]
+    admin = client.register_admin(1)
+    wire.reset()
+    assert client.patch(f"/user/{other}", {"username": "Zoë"}, token=admin).status == 200
+    assert _store(wire) == ["BatchGetItem", "GetItem", "TransactWriteItems", "GetItem"]
+
+
+@pytest.mark.parametrize(("letters", "calls"), [(1_000, []), (1_200, ["GetItem"])])
+def test_large_metadata_is_one_read_more_for_its_owner_alone(
+    client: Client, token: str, wire: Wire, letters: int, calls: list[str]
+) -> None:
+    metadata = {"a": "x" * letters}
+    assert client.patch("/user/me", {"metadata": metadata}, token=token).status == 200
+    for name in ("me", claims_of(token)["sub"]):
+        wire.reset()
+        assert client.get(f"/user/{name}", token=token).json()["metadata"] == metadata
+        assert _store(wire) == ["BatchGetItem", *calls]
+    wire.reset()
+    client.get("/auth/sessions", token=token)
+    assert _store(wire) == ["BatchGetItem", "Query"]
+
+
+def test_activity_is_one_query_and_an_export_two_and_a_read(
+    client: Client, token: str, wire: Wire
+) -> None:
+    for target, calls in (
+        ("/user/me/activity", ["Query"]),
+        ("/user/me/export", ["GetItem", "Query", "Query"]),
+    ):
+        wire.reset()
+        assert client.get(target, token=token).status == 200
+        assert _store(wire) == ["BatchGetItem", *calls]
+
+
+def test_activity_of_nobody_is_a_read_more(client: Client, wire: Wire) -> None:
+    admin = client.register_admin(1)
+    for whose, calls in (
+        ("00000000-0000-4000-8000-000000000000", ["Query", "GetItem"]),
+        ("nobody", []),
+    ):
+        wire.reset()
+        assert client.get(f"/user/{whose}/activity", token=admin).status == 404
+        assert _store(wire) == ["BatchGetItem", *calls]
+
+
+def test_what_is_not_for_the_caller_is_not_read(client: Client, token: str, wire: Wire) -> None:
+    other = claims_of(client.register(2))["sub"]
+    for target in (f"/user/{other}/activity", f"/user/{other}/export"):
+        wire.reset()
+        assert client.get(target, token=token).status == 403
+        assert _store(wire) == ["BatchGetItem"]
+
+
+def test_a_login_that_has_to_choose_another_password_gives_its_attempt_back(
+    client: Client, token: str, wire: Wire
+) -> None:
+    other = claims_of(token)["sub"]
+    admin = client.register_admin(2)
+    client.patch(f"/user/{other}", {"password_change_required": True}, token=admin)
+    login = {"email": "user-1@example.com", "password": PASSWORD}
+    for more, status in (({}, 403), ({"new_password": "another horse"}, 200)):
+        wire.reset()
+        assert client.post("/auth/login", {**login, **more}).status == status
+        assert _store(wire) == ["GetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
+
+
 def test_a_new_password_is_a_read_a_count_and_a_transaction_besides_the_authorizers(
     client: Client, token: str, wire: Wire
 ) -> None:

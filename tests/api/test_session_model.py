@@ -67,6 +67,7 @@ class ModelUser:
     admin: bool = False
     disabled: bool = False
     closed: bool = False
+    must_change: bool = False
 
 
 @dataclass(eq=False)
@@ -205,15 +206,26 @@ class SessionMachine(RuleBasedStateMachine):
         target=token_sets,
         number=st.sampled_from((ADMIN, *USERS)),
         password=st.sampled_from(PASSWORDS),
+        new=st.sampled_from((None, *PASSWORDS)),
     )
-    def somebody_logs_in(self, number: int, password: str) -> object:
+    def somebody_logs_in(self, number: int, password: str, new: str | None) -> object:
         login = {"email": f"user-{number}@example.com", "password": password}
-        answer = self.client.post("/auth/login", login)
+        answer = self.client.post(
+            "/auth/login", login if new is None else {**login, "new_password": new}
+        )
         user = self.users.get(number)
-        if user and not (user.closed or user.disabled) and user.password == password:
+        if user is None or user.closed or user.disabled or user.password != password:
+            assert answer.status == 401
+        elif new is None and user.must_change:
+            assert answer.status == 403
+        elif new == password:
+            assert answer.status == 400
+        else:
             assert answer.status == 200
+            if new is not None:
+                self.end_all_of(user)
+                user.password, user.must_change = new, False
             return self.opened(user, answer.json())
-        assert answer.status == 401
         return multiple()
 
     @rule(target=token_sets, given=token_sets)
@@ -327,7 +339,14 @@ class SessionMachine(RuleBasedStateMachine):
         given=token_sets,
         number=st.sampled_from((ADMIN, *USERS)),
         rights=st.sampled_from(
-            [{"admin": True}, {"admin": False}, {"disabled": True}, {"disabled": False}]
+            [
+                {"admin": True},
+                {"admin": False},
+                {"disabled": True},
+                {"disabled": False},
+                {"password_change_required": True},
+                {"password_change_required": False},
+            ]
         ),
     )
     def an_admin_sets_rights(self, given: Given, number: int, rights: dict[str, bool]) -> None:
@@ -351,7 +370,8 @@ class SessionMachine(RuleBasedStateMachine):
             assert answer.status == 200
             user.admin = rights.get("admin", user.admin)
             user.disabled = rights.get("disabled", user.disabled)
-            if rights.get("disabled"):
+            user.must_change = rights.get("password_change_required", user.must_change)
+            if rights.get("disabled") or rights.get("password_change_required"):
                 self.end_all_of(user)
 
     @precondition(lambda self: len(self.users) > 1)

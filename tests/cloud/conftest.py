@@ -48,10 +48,10 @@ def cloud_store(cloud_stage: str) -> Iterator[Connection]:
     tables = {
         UserItem: stage.users_table,
         MarkerItem: stage.users_table,
+        MailedTokenItem: stage.users_table,
         RevokedTokenItem: stage.revoked_tokens_table,
         SessionItem: stage.sessions_table,
         AttemptItem: stage.attempts_table,
-        MailedTokenItem: stage.users_table,
         EventItem: stage.activity_table,
         MessageItem: stage.outbox_table,
     }

@@ -1,7 +1,8 @@
 """Races for a name, on the local cloud: exactly one wins, and nothing is left over."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -9,8 +10,13 @@ import boto3
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.names import fold
+from chalicelib.domain.sessions import Client
+from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Removal, User
+from chalicelib.store.activity import DynamoActivityStore
 from chalicelib.store.items import UserItem
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
@@ -114,3 +120,96 @@ def test_registering_against_leaving_ends_with_one_user_or_none(
     assert users.find_by_email(fold(leaver.email)) == next(iter(winners), None)
     assert users.find_by_username(fold(leaver.username)) == next(iter(winners), None)
     assert_users_and_markers_agree(users, {user.public_id for user in (leaver, *rivals)})
+
+
+def renamed(store: DynamoUserStore, user: User, username: str, number: int = 0) -> object:
+    """Change a username as it was read, and leave an event."""
+    changes = Changes(renaming=Renaming(user.username, username))
+    event = Event(
+        public_id=user.public_id,
+        event_id=f"{number}-{username}",
+        act=Act.USERNAME_CHANGED,
+        at=datetime.now(UTC),
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+        client=Client("192.0.2.1", "races"),
+    )
+    return store.update(user.public_id, changes, trail=Trail((event,)))
+
+
+def events_of(user: User) -> int:
+    activity = DynamoActivityStore(lambda: datetime.now(UTC))
+    return len(activity.page(user.public_id, 100, None).events)
+
+
+@pytest.mark.parametrize("race", range(ROUNDS))
+def test_of_sixteen_who_want_one_username_one_gets_it(users: DynamoUserStore, race: int) -> None:
+    tag = f"{race}-{uuid4().hex[:8]}"
+    rivals = [a_user(f"{tag}-{n}@example.com", f"{tag}-{n}") for n in range(WRITERS - 1)]
+    for rival in rivals:
+        add(users, rival)
+    newcomer = a_user(f"{tag}@example.com", f"{tag} ZOË")
+    spellings = (f"{tag} Zoë", f"{tag} zoe\u0308")
+    ended = at_once(
+        [
+            partial(add, users, newcomer),
+            *[partial(renamed, users, rival, spellings[n % 2]) for n, rival in enumerate(rivals)],
+        ]
+    )
+    lost = ended.count("UsernameTakenError")
+    assert lost == WRITERS - 1, ended
+    holder = users.find_by_username(fold(f"{tag} zoë"))
+    assert holder is not None
+    assert_users_and_markers_agree(users, {user.public_id for user in (newcomer, *rivals)})
+    assert sum(map(events_of, rivals)) == (0 if holder == newcomer else 1)
+
+
+@pytest.mark.parametrize("race", range(ROUNDS))
+def test_of_many_names_for_one_user_the_last_one_is_theirs_alone(
+    users: DynamoUserStore, race: int
+) -> None:
+    tag = f"{race}-{uuid4().hex[:8]}"
+    user = a_user(f"{tag}@example.com", tag)
+    add(users, user)
+    ended = at_once([partial(renamed, users, user, f"{tag}-{n}") for n in range(WRITERS)])
+    done = [end for end in ended if isinstance(end, User)]
+    assert len(done) == 1, ended
+    assert ended.count(Unchanged.OTHER_USERNAME) + ended.count("UnavailableError") == WRITERS - 1
+    assert users.get(user.public_id) == done[0]
+    assert_users_and_markers_agree(users, {user.public_id})
+    assert events_of(user) == 1
+
+
+@pytest.mark.parametrize("race", range(ROUNDS))
+def test_renaming_against_leaving_leaves_no_marker_behind(
+    users: DynamoUserStore, race: int
+) -> None:
+    tag = f"{race}-{uuid4().hex[:8]}"
+    user = a_user(f"{tag}@example.com", tag)
+    add(users, user)
+    renamings: list[Attempt] = [
+        partial(renamed, users, user, f"{tag}-{n}") for n in range(WRITERS // 2)
+    ]
+    leaving: list[Attempt] = [partial(users.remove, user)] * (WRITERS // 2)
+    ended = at_once(renamings + leaving)
+    assert (Removal.DONE in ended) != any(isinstance(end, User) for end in ended), ended
+    assert_users_and_markers_agree(users, {user.public_id})
+    assert (users.get(user.public_id) is None) == (Removal.DONE in ended)
+
+
+@pytest.mark.parametrize("race", range(ROUNDS))
+def test_of_two_changes_at_once_both_count_where_they_do_not_meet(
+    users: DynamoUserStore, race: int
+) -> None:
+    tag = f"{race}-{uuid4().hex[:8]}"
+    user = a_user(f"{tag}@example.com", tag)
+    add(users, user)
+    marks = [Changes(metadata={"a": 1}), Changes(admin=True), Changes(disabled=True)]
+    at_once(
+        [
+            partial(renamed, users, user, f"{tag}-new"),
+            *[partial(users.update, user.public_id, mark) for mark in marks],
+        ]
+    )
+    assert users.get(user.public_id) == replace(
+        user, username=f"{tag}-new", metadata={"a": 1}, admin=True, disabled=True, token_version=2
+    )

@@ -12,6 +12,7 @@ from pynamodb.connection import Connection
 
 from chalicelib import settings
 from chalicelib.container import Container
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import NotAuthenticatedError, RefreshTokenInvalidError
 from chalicelib.domain.names import EmailAddress, Username
 from chalicelib.domain.passwords import NewPassword, Password
@@ -230,7 +231,7 @@ def test_of_admins_who_demote_each_other_and_themselves_one_is_left(
     del race
     users = DynamoUserStore(cloud_store, Transactions(cloud_store), ROWS)
     for left_by_others in users.admins():
-        users.set_rights(left_by_others, admin=False)
+        users.update(left_by_others, Changes(admin=False))
     callers = []
     for _ in range(4):
         token_set = register(service)
@@ -238,7 +239,10 @@ def test_of_admins_who_demote_each_other_and_themselves_one_is_left(
         service.accounts.promote(email)
         callers.append(caller_of(service, token_set))
     ids = [caller.user.public_id for caller in callers]
-    demote = partial(service.accounts.set_rights, admin=False, disabled=None)
+
+    def demote(caller: Principal, public_id: str) -> object:
+        return service.accounts.change(caller, public_id, Changes(admin=False), CLIENT)
+
     at_once([partial(demote, caller, public_id) for caller in callers for public_id in ids])
     # Whoever is still an admin steps down, as far as that is possible.
     at_once([partial(demote, caller, "me") for caller in callers])

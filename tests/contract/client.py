@@ -49,6 +49,9 @@ class Client:
     def post(self, path: str, **given: Any) -> requests.Response:
         return self.send("POST", path, **given)
 
+    def patch(self, path: str, **given: Any) -> requests.Response:
+        return self.send("PATCH", path, **given)
+
     def delete(self, path: str, **given: Any) -> requests.Response:
         return self.send("DELETE", path, **given)
 

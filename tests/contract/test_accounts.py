@@ -1,6 +1,7 @@
 """`/user`: registering and looking."""
 
 import json
+import secrets
 
 import pytest
 
@@ -131,3 +132,70 @@ def test_a_list_without_sense_is_refused(api: Client, person: Person, query: str
     answer = api.get(f"/user?{query}", token=person.token)
     assert answer.status_code == 400
     assert answer.json()["errors"].keys() == {"limit"}
+
+
+def test_a_username_and_metadata_are_changed_together(api: Client) -> None:
+    person = api.register()
+    username = f"Zoë {secrets.token_hex(8)}"
+    metadata = {"a": None, "": [1, 1.5, "🦊"], "large": "x" * 3_000}
+    given = {"username": username, "metadata": metadata}
+    answer = api.patch("/user/me", json=given, token=person.token)
+    assert answer.status_code == 200, answer.text
+    shown = api.get("/user/me", token=person.token).json()
+    assert (shown["username"], shown["metadata"]) == (username, metadata)
+    assert answer.json() == shown
+    login = {"username": username.upper(), "password": PASSWORD}
+    assert api.post("/auth/login", json=login).status_code == 200
+    api.register(username=person.username)
+
+
+def test_a_username_is_taken_for_those_who_change_theirs(api: Client, person: Person) -> None:
+    other = api.register()
+    answer = api.patch(
+        "/user/me", json={"username": other.username.upper(), "metadata": {}}, token=person.token
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "username_taken")
+
+
+@pytest.mark.parametrize("right", ["admin", "disabled", "password_change_required"])
+def test_nobody_gives_themselves_a_right(api: Client, person: Person, right: str) -> None:
+    given = {"username": "somebody new", right: True}
+    answer = api.patch("/user/me", json=given, token=person.token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+    assert api.get("/user/me", token=person.token).json()["username"] == person.username
+
+
+def test_metadata_of_more_than_4096_octets_is_refused(api: Client, person: Person) -> None:
+    given = {"metadata": {"a": "x" * 4_096}}
+    answer = api.patch("/user/me", json=given, token=person.token)
+    assert answer.status_code == 400
+    assert answer.json()["errors"].keys() == {"metadata"}
+
+
+def test_what_was_changed_is_in_ones_activity_and_export(api: Client) -> None:
+    person = api.register()
+    username = f"Zoë {secrets.token_hex(8)}"
+    for name in (username, person.username):
+        api.patch("/user/me", json={"username": name}, token=person.token)
+    page = api.get("/user/me/activity?limit=1", token=person.token).json()
+    (last,) = page["data"]
+    assert last["event"] == "username_changed"
+    assert last["changed"] == {"from": username, "to": person.username}
+    assert last["ip"]
+    following = api.get(
+        f"/user/me/activity?limit=1&cursor={page['next_cursor']}", token=person.token
+    ).json()
+    assert following["data"][0]["changed"]["to"] == username
+    answer = api.get("/user/me/export", token=person.token)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="account.json"'
+    export = answer.json()
+    assert export["user"]["email"] == person.email
+    assert last in export["activity"]["data"]
+    assert [session["current"] for session in export["sessions"]] == [True]
+
+
+def test_activity_and_export_are_nobody_elses(api: Client, person: Person) -> None:
+    other = api.get("/user/me", token=api.register().token).json()["public_id"]
+    for what in ("activity", "export"):
+        answer = api.get(f"/user/{other}/{what}", token=person.token)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")

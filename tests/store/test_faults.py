@@ -16,6 +16,7 @@ from botocore.exceptions import (
 )
 from pynamodb.connection import Connection
 
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -69,9 +70,9 @@ CALLS: dict[str, Callable[[Stores], object]] = {
         CREDENTIALS, "s3cret-hash-2", SESSION, a_count("an attempt")
     ),
     "raise_token_version": lambda stores: stores.users.raise_token_version(public_id(1)),
-    "set_rights": lambda stores: stores.users.set_rights(public_id(1), admin=True),
-    "set_rights_beside": lambda stores: stores.users.set_rights(
-        public_id(1), admin=False, other_admin=public_id(2)
+    "update": lambda stores: stores.users.update(public_id(1), Changes(admin=True)),
+    "update_beside": lambda stores: stores.users.update(
+        public_id(1), Changes(admin=False), other_admin=public_id(2)
     ),
     "admins": lambda stores: list(stores.users.admins()),
     "page": lambda stores: stores.users.page(10, None),
@@ -317,7 +318,7 @@ def test_nobody_whose_right_could_be_taken_away_is_not_looked_for_again(
     add(users, a_user(2, admin=True))
     wire.reset()
     with pytest.raises(UserNotFoundError):
-        users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
+        users.update(public_id(1), Changes(admin=False), other_admin=public_id(2))
     assert wire.operations == ["dynamodb.TransactWriteItems"]
 
 
@@ -328,7 +329,7 @@ def test_a_user_who_leaves_just_after_a_right_was_taken_away_is_nobody(
         add(users, a_user(number, admin=True))
     wire.answer_for("dynamodb.GetItem", {})
     with pytest.raises(UserNotFoundError):
-        users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
+        users.update(public_id(1), Changes(admin=False), other_admin=public_id(2))
 
 
 @pytest.mark.parametrize("failed", [0, 1, 2])
@@ -411,8 +412,8 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
         ("replace_password_hash", ["UpdateItem"]),
         ("change_password", ["TransactWriteItems"]),
         ("raise_token_version", ["TransactWriteItems"]),
-        ("set_rights", ["TransactWriteItems", "GetItem"]),
-        ("set_rights_beside", ["TransactWriteItems"]),
+        ("update", ["TransactWriteItems", "GetItem"]),
+        ("update_beside", ["TransactWriteItems"]),
         ("admins", ["Query"] * 4),
         ("page", ["Query"] * 4),
         ("standing", ["BatchGetItem"]),

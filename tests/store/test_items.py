@@ -8,7 +8,10 @@ import yaml  # type: ignore[import-untyped] # it has no types
 from pynamodb.connection import Connection
 from pynamodb.models import Model
 
+from chalicelib.domain.activity import Act
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.sessions import Lineage, SpentToken
+from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.store.items import (
     AttemptItem,
@@ -25,9 +28,9 @@ from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import LISTS, DynamoUserStore
 from infra.stacks import DATA_TEMPLATE, TABLES
-from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud
+from tests.aws import ACTIVITY, REVOKED_TOKENS, SESSIONS, USERS, Cloud
 from tests.fakes import START, FakeClock, public_id
-from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add, claims
+from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add, an_event, claims
 
 
 def _cloudformation(text: str) -> Any:
@@ -131,7 +134,8 @@ def test_the_index_holds_all_that_a_list_shows_and_no_hash() -> None:
     projected = set(INDEX["Projection"]["NonKeyAttributes"])
     assert INDEX["Projection"]["ProjectionType"] == "INCLUDE"
     assert "password_hash" not in projected
-    unlisted = {"pending_email", "former_emails"}  # the index is older, and is not made anew
+    # The index is older, and is not made anew.
+    unlisted = {"password_change_required", "pending_email", "former_emails"}
     shown = User.__dataclass_fields__.keys() - unlisted
     assert shown <= projected
     assert projected <= set(UserItem.get_attributes())
@@ -188,7 +192,7 @@ def test_a_row_older_than_an_attribute_reads_as_it_was_meant(
     assert found.password_hash == "a hash"
     standing = DynamoStandingStore(connection, clock).standing(claims())
     assert standing.user == a_user()
-    assert users.set_rights(public_id(1), admin=True) == a_user(admin=True)
+    assert users.update(public_id(1), Changes(admin=True)) == a_user(admin=True)
 
 
 @pytest.mark.parametrize("name", NEWER_ATTRIBUTES)
@@ -205,7 +209,7 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
     users.raise_token_version(public_id(1))
     assert users.get(public_id(1)) == a_user(1, token_version=2)
     older(2)
-    assert users.set_rights(public_id(2), disabled=True) == a_user(
+    assert users.update(public_id(2), Changes(disabled=True)) == a_user(
         2, disabled=True, token_version=2
     )
     older(3)
@@ -219,7 +223,8 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
     if name != "admin":
         older(5, admin=True)
         assert set(users.admins()) == {public_id(5)}
-        assert users.set_rights(public_id(1), disabled=True, other_admin=public_id(5))
+        disabled = users.update(public_id(1), Changes(disabled=True), other_admin=public_id(5))
+        assert disabled == a_user(1, disabled=True, token_version=3)
 
 
 def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
@@ -228,7 +233,7 @@ def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(
     users = DynamoUserStore(connection, Transactions(connection), ROWS)
     add(users, a_user())
     cloud.change(public_id(1), from_the_future={"S": "precious"})
-    users.set_rights(public_id(1), admin=True)
+    users.update(public_id(1), Changes(admin=True))
     users.replace_password_hash(public_id(1), "a hash", "a better hash")
     (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
     assert row["from_the_future"] == {"S": "precious"}
@@ -291,3 +296,40 @@ def test_a_sessions_row_is_kept_as_it_always_was(cloud: Cloud, connection: Conne
         }
     ]
     assert store.of_user(public_id(1)) == (session,)
+
+
+def test_a_mark_that_few_users_have_is_there_only_if_it_is_so(
+    cloud: Cloud, connection: Connection
+) -> None:
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
+    add(users, a_user())
+    for required in (True, False):
+        users.update(public_id(1), Changes(password_change_required=required))
+        (row,) = [row for row in cloud.rows() if row["pk"]["S"].startswith("user#")]
+        assert row.get("password_change_required") == ({"BOOL": True} if required else None)
+
+
+def test_an_events_row_is_kept_as_it_always_was(cloud: Cloud, connection: Connection) -> None:
+    # Rows like these are in tables already: whatever changes here must still read them.
+    users = DynamoUserStore(connection, Transactions(connection), ROWS)
+    add(users, a_user())
+    event = an_event(
+        1,
+        act=Act.USERNAME_CHANGED,
+        actor=public_id(2),
+        session_id="a-session",
+        changed={"from": "Zoe", "to": "Zoë"},
+    )
+    users.update(public_id(1), Changes(metadata={}), trail=Trail((event,)))
+    (row,) = cloud.rows(ACTIVITY)
+    assert row == {
+        "public_id": {"S": public_id(1)},
+        "place": {"S": f"2026-01-02T03:04:06.000000Z#{public_id(1)}"},
+        "act": {"S": "username_changed"},
+        "expires_at": {"N": "1775099046"},
+        "ip": {"S": "192.0.2.1"},
+        "user_agent": {"S": "tests"},
+        "actor": {"S": public_id(2)},
+        "session_id": {"S": "a-session"},
+        "changed": {"S": '{"from": "Zoe", "to": "Zo\\u00eb"}'},
+    }

@@ -8,6 +8,7 @@ from typing import Protocol
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.email_changes import HELD_FOR, EmailChange, confirmed, undone
 from chalicelib.domain.errors import EmailTakenError, UnavailableError
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenRecord, Purpose
@@ -192,8 +193,8 @@ def test_with_a_spent_token_nothing_is_done(world: World) -> None:
 def test_for_a_disabled_user_nothing_is_done(world: World) -> None:
     user = world.user()
     tokens = [world.mail(Purpose.RESET, OLD) for _ in range(3)]
-    disabled = world.users.set_rights(public_id(1), disabled=True)
-    assert disabled
+    disabled = world.users.update(public_id(1), Changes(disabled=True))
+    assert isinstance(disabled, User)
     now = replace(disabled, disabled=False)
     assert not world.recoveries.reset_password(tokens[0], Credentials(now, HASH), "a new hash")
     assert not world.recoveries.verify_email(tokens[1], user)

@@ -8,7 +8,8 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.activity import Act, Event
-from chalicelib.domain.errors import EmailTakenError, UserNotFoundError
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
+from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.sessions import Client, Lineage, RefreshToken
 from chalicelib.domain.times import epoch_seconds
@@ -107,7 +108,10 @@ CHANGES: dict[str, Callable[[Stores], object]] = {
         public_id(1), trail=TRAIL
     ),
     "change_password": lambda stores: _change_password(stores, "a hash"),
-    "set_rights": lambda stores: stores.users.set_rights(public_id(1), admin=True, trail=TRAIL),
+    "update": lambda stores: stores.users.update(public_id(1), Changes(admin=True), trail=TRAIL),
+    "rename": lambda stores: stores.users.update(
+        public_id(1), Changes(renaming=Renaming("User 1", "Zoë")), trail=TRAIL
+    ),
     "open": lambda stores: stores.sessions.open(
         a_session(number=4), None, NOW, ADMISSION, trail=TRAIL
     ),
@@ -128,10 +132,14 @@ REFUSED: dict[str, Callable[[Stores], Any]] = {
     "remove": lambda stores: stores.users.remove(a_user(1, username="Other"), None, trail=TRAIL)
     is Removal.CHANGED,
     "change_password": lambda stores: not _change_password(stores, "another hash"),
-    "set_rights": lambda stores: stores.users.set_rights(
-        public_id(1), admin=False, other_admin=public_id(2), trail=TRAIL
+    "update": lambda stores: stores.users.update(
+        public_id(1), Changes(admin=False), other_admin=public_id(2), trail=TRAIL
     )
-    is None,
+    is Unchanged.NO_OTHER_ADMIN,
+    "rename": lambda stores: stores.users.update(
+        public_id(1), Changes(renaming=Renaming("Zoe", "Zoë")), trail=TRAIL
+    )
+    is Unchanged.OTHER_USERNAME,
     "open": lambda stores: not stores.sessions.open(
         a_session(session_id=public_id(5)), None, NOW, ADMISSION, trail=TRAIL
     ),
@@ -174,7 +182,10 @@ def test_a_change_that_is_refused_leaves_none(begun: Stores) -> None:
     with pytest.raises(UserNotFoundError):
         begun.users.raise_token_version(public_id(9), trail=TRAIL)
     with pytest.raises(UserNotFoundError):
-        begun.users.set_rights(public_id(9), admin=True, trail=TRAIL)
+        begun.users.update(public_id(9), Changes(admin=True), trail=TRAIL)
+    taken = Changes(renaming=Renaming("User 1", "User 2"))
+    with pytest.raises(UsernameTakenError):
+        begun.users.update(public_id(1), taken, trail=TRAIL)
     assert begun.kept() == (0, 0)
 
 

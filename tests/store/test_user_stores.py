@@ -7,6 +7,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.attempts import KnownAddress, LoginFacts
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.names import fold
 from chalicelib.domain.users import Credentials, Removal, User
@@ -257,26 +258,26 @@ def test_replacing_the_hash_of_nobody_makes_nobody(users: Users) -> None:
 def test_an_admin_is_made_and_the_rest_stays(users: Users) -> None:
     user = a_user(1, metadata={"a": 1}, token_version=3)
     add(users, user)
-    granted = users.set_rights(public_id(1), admin=True)
+    granted = users.update(public_id(1), Changes(admin=True))
     assert granted == users.get(public_id(1))
     assert granted == a_user(1, metadata={"a": 1}, token_version=3, admin=True)
     assert _by_email(users, "user-1@example.com") == Credentials(granted, "a hash")
-    assert users.set_rights(public_id(1), admin=True) == granted
+    assert users.update(public_id(1), Changes(admin=True)) == granted
 
 
 def test_disabling_ends_every_session_and_enabling_revives_none(users: Users) -> None:
     add(users, a_user(1))
-    disabled = users.set_rights(public_id(1), disabled=True)
+    disabled = users.update(public_id(1), Changes(disabled=True))
     assert disabled == a_user(1, disabled=True, token_version=2) == users.get(public_id(1))
-    assert users.set_rights(public_id(1), disabled=False) == a_user(1, token_version=2)
-    both = users.set_rights(public_id(1), admin=True, disabled=True)
+    assert users.update(public_id(1), Changes(disabled=False)) == a_user(1, token_version=2)
+    both = users.update(public_id(1), Changes(admin=True, disabled=True))
     assert both == a_user(1, admin=True, disabled=True, token_version=3)
 
 
 def test_a_right_is_taken_away_while_somebody_else_is_an_admin(users: Users) -> None:
     add(users, a_user(1, admin=True))
     add(users, a_user(2, admin=True))
-    demoted = users.set_rights(public_id(1), admin=False, other_admin=public_id(2))
+    demoted = users.update(public_id(1), Changes(admin=False), other_admin=public_id(2))
     assert demoted == a_user(1) == users.get(public_id(1))
 
 
@@ -288,8 +289,9 @@ def test_a_right_is_not_taken_away_if_the_other_is_no_enabled_admin(
 ) -> None:
     add(users, a_user(1, admin=True))
     add(users, other)
-    assert users.set_rights(public_id(1), other_admin=public_id(2), admin=False) is None
-    assert users.set_rights(public_id(1), other_admin=public_id(2), disabled=True) is None
+    for loss in (Changes(admin=False), Changes(disabled=True)):
+        refused = users.update(public_id(1), loss, other_admin=public_id(2))
+        assert refused is Unchanged.NO_OTHER_ADMIN
     assert users.remove(a_user(1, admin=True), public_id(2)) is Removal.NO_OTHER_ADMIN
     assert users.get(public_id(1)) == a_user(1, admin=True)
 
@@ -298,7 +300,7 @@ def test_nobody_is_given_a_right(users: Users) -> None:
     add(users, a_user(2, admin=True))
     for other in (None, public_id(2)):
         with pytest.raises(UserNotFoundError):
-            users.set_rights(public_id(1), admin=True, other_admin=other)
+            users.update(public_id(1), Changes(admin=True), other_admin=other)
     assert users.get(public_id(1)) is None
 
 
@@ -423,3 +425,119 @@ def test_a_list_shows_everything_about_a_user(users: Users) -> None:
     )
     add(users, user)
     assert users.page(10, None).users == (user,)
+
+
+# Changing usernames, metadata, and several things at once
+
+
+def _renamed(before: str, after: str, **rest: Any) -> Changes:
+    return Changes(renaming=Renaming(before, after), **rest)
+
+
+def test_a_username_is_replaced_and_the_old_one_is_free(users: Users) -> None:
+    add(users, a_user(1))
+    renamed = a_user(1, username="Zoë")
+    assert users.update(public_id(1), _renamed("User 1", "Zoë")) == renamed
+    assert users.get(public_id(1)) == renamed == users.find_by_username("zoë")
+    assert users.find_by_username("user 1") is None
+    assert _by_username(users, "zoë") == Credentials(renamed, "a hash")
+    add(users, a_user(2, username="user 1"))
+
+
+def test_a_username_is_spelt_in_another_way(users: Users) -> None:
+    add(users, a_user(1))
+    for before, after in (("User 1", "USER 1"), ("USER 1", "USER 1"), ("USER 1", "user \uff11")):
+        assert users.update(public_id(1), _renamed(before, after)) == a_user(1, username=after)
+        assert users.find_by_username("user 1") == a_user(1, username=after)
+
+
+def test_a_username_that_is_in_use_is_refused_in_any_spelling(users: Users) -> None:
+    for number in (1, 2):
+        add(users, a_user(number))
+    for taken in ("User 2", "USER 2"):
+        with pytest.raises(UsernameTakenError):
+            users.update(public_id(1), _renamed("User 1", taken, metadata={"a": 1}))
+    assert users.get(public_id(1)) == a_user(1) == users.find_by_username("user 1")
+    assert users.find_by_username("user 2") == a_user(2)
+
+
+@pytest.mark.parametrize("after", ["USER 1", "Zoë"])
+def test_a_username_that_is_not_as_it_was_read_stays(users: Users, after: str) -> None:
+    add(users, a_user(1))
+    for before in ("user 1", "Somebody"):
+        changes = _renamed(before, after, metadata={"a": 1})
+        assert users.update(public_id(1), changes) is Unchanged.OTHER_USERNAME
+    assert users.get(public_id(1)) == a_user(1) == users.find_by_username("user 1")
+    assert users.find_by_username("zoë") is None
+
+
+def test_nobody_is_renamed(users: Users) -> None:
+    for after in ("USER 1", "Zoë"):
+        changes = _renamed("User 1", after)
+        assert users.update(public_id(1), changes) is Unchanged.OTHER_USERNAME
+    with pytest.raises(UserNotFoundError):
+        users.update(public_id(1), Changes(metadata={}))
+    add(users, a_user(2, username="Zoë"))
+    assert _walk(users, 10) == [[public_id(2)]]
+
+
+def test_a_user_with_another_username_leaves_with_it(users: Users) -> None:
+    add(users, a_user(1))
+    users.update(public_id(1), _renamed("User 1", "Zoë"))
+    assert users.remove(a_user(1), None) is Removal.CHANGED
+    assert users.remove(a_user(1, username="Zoë"), None) is Removal.DONE
+    assert users.find_by_username("zoë") is None
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"a": None, "b": [], "": {"": ""}},
+        {"big": 12345678901234567890123, "small": -0.0, "tiny": 5e-324, "long": 0.1 + 0.2},
+        {"ключ": "🦊\u2028", "list": [True, False, 1, 1.0, "1"]},
+    ],
+)
+def test_metadata_is_kept_as_it_is(users: Users, metadata: dict[str, Any]) -> None:
+    add(users, a_user(1, metadata={"gone": 1}))
+    changed = users.update(public_id(1), Changes(metadata=metadata))
+    assert changed == users.get(public_id(1)) == a_user(1, metadata=metadata)
+    assert isinstance(changed, User)
+    assert repr(changed.metadata) == repr(metadata), "1 is not 1.0"
+    assert users.page(10, None).users == (changed,)
+
+
+def test_all_changes_are_made_or_none(users: Users) -> None:
+    add(users, a_user(1, admin=True))
+    add(users, a_user(2, admin=True))
+    changes = _renamed(
+        "User 1", "Zoë", metadata={"a": 1}, admin=False, password_change_required=True
+    )
+    refused = users.update(public_id(1), changes, other_admin=public_id(3))
+    assert refused is Unchanged.NO_OTHER_ADMIN
+    assert users.get(public_id(1)) == a_user(1, admin=True) == users.find_by_username("user 1")
+    changed = users.update(public_id(1), changes, other_admin=public_id(2))
+    assert changed == users.get(public_id(1))
+    assert changed == a_user(
+        1, username="Zoë", metadata={"a": 1}, password_change_required=True, token_version=2
+    )
+
+
+def test_a_required_change_of_the_password_is_over_with_the_change(users: Users) -> None:
+    add(users, a_user(1))
+    users.update(public_id(1), Changes(password_change_required=True, disabled=True))
+    before = a_user(1, password_change_required=True, disabled=True, token_version=2)
+    assert _by_email(users, "user-1@example.com") == Credentials(before, "a hash")
+    lifted = users.update(public_id(1), Changes(password_change_required=False))
+    assert lifted == a_user(1, disabled=True, token_version=2), "what has ended stays ended"
+    users.update(public_id(1), Changes(password_change_required=True, disabled=False))
+    found = _by_email(users, "user-1@example.com")
+    assert found is not None
+    session = a_session(a_user(1, token_version=4))
+    assert users.change_password(found, "a new hash", session, a_count("an attempt"))
+    assert users.get(public_id(1)) == a_user(1, token_version=4)
+
+
+def test_a_user_is_read_back_as_added_if_the_password_has_to_be_changed(users: Users) -> None:
+    add(users, a_user(1, password_change_required=True))
+    assert users.get(public_id(1)) == a_user(1, password_change_required=True)

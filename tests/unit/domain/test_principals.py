@@ -83,3 +83,17 @@ def test_a_context_that_is_not_the_authorizers_is_not_read() -> None:
     context = {**a_caller().to_context(), "admin": "True"}
     with pytest.raises(ValueError, match="Expecting value"):
         Principal.from_context(context)
+
+
+@pytest.mark.parametrize(("length", "whole"), [(1_024, True), (1_025, False)])
+def test_metadata_that_is_large_is_not_handed_on(length: int, *, whole: bool) -> None:
+    metadata = {"a": "x" * (length - len('{"a": ""}'))}
+    caller = a_caller(a_user(metadata=metadata))
+    arrived = _asked_by(caller)
+    assert arrived.whole is whole
+    assert arrived == (caller if whole else replace(caller, user=a_user(), whole=False))
+
+
+def test_the_size_is_that_of_what_is_sent() -> None:
+    metadata = {"a": "ö" * 200}  # 200 characters, 400 octets, and 1,200 in ASCII
+    assert not _asked_by(a_caller(a_user(metadata=metadata))).whole

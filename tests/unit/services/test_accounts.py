@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 
 from chalicelib.domain.activity import OPERATOR, Act
+from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import (
     EmailTakenError,
     InvalidInputError,
@@ -341,17 +344,17 @@ def admin(users: FakeUserStore) -> Principal:
 
 
 def test_an_admin_makes_admins_and_unmakes_them(accounts: AccountService, admin: Principal) -> None:
-    made = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=True, disabled=None)
+    made = accounts.change(admin, OTHER.public_id, Changes(admin=True), CLIENT)
     assert made == a_user(2, admin=True)
-    assert accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=False, disabled=None) == OTHER
+    assert accounts.change(admin, OTHER.public_id, Changes(admin=False), CLIENT) == OTHER
 
 
 def test_an_admin_disables_an_account_and_ends_its_sessions(
     accounts: AccountService, admin: Principal
 ) -> None:
-    disabled = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=None, disabled=True)
+    disabled = accounts.change(admin, OTHER.public_id, Changes(disabled=True), CLIENT)
     assert disabled == a_user(2, disabled=True, token_version=2)
-    enabled = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=None, disabled=False)
+    enabled = accounts.change(admin, OTHER.public_id, Changes(disabled=False), CLIENT)
     assert enabled == a_user(2, token_version=2), "what has ended stays ended"
 
 
@@ -359,7 +362,7 @@ def test_rights_are_an_admins_to_give(accounts: AccountService, users: FakeUserS
     add(users, a_user())
     for whose in ("me", a_user().public_id, public_id(9)):
         with pytest.raises(NotAllowedError):
-            accounts.set_rights(SOMEBODY, whose, CLIENT, admin=True, disabled=None)
+            accounts.change(SOMEBODY, whose, Changes(admin=True), CLIENT)
     assert users.rows[a_user().public_id].user == a_user()
 
 
@@ -369,7 +372,7 @@ def test_nobody_has_no_rights(
 ) -> None:
     for nobody in (public_id(9), "nobody", ""):
         with pytest.raises(UserNotFoundError):
-            accounts.set_rights(admin, nobody, CLIENT, admin=rights[0], disabled=rights[1])
+            accounts.change(admin, nobody, Changes(admin=rights[0], disabled=rights[1]), CLIENT)
 
 
 @pytest.mark.parametrize("whose", ["me", CALLER.public_id])
@@ -377,14 +380,14 @@ def test_the_last_admin_stays(
     accounts: AccountService, admin: Principal, users: FakeUserStore, whose: str
 ) -> None:
     users.change(OTHER.public_id, admin=True, disabled=True)
-    for rights in ({"admin": False, "disabled": None}, {"admin": None, "disabled": True}):
+    for loss in (Changes(admin=False), Changes(disabled=True)):
         with pytest.raises(LastAdminError):
-            accounts.set_rights(admin, whose, CLIENT, **rights)
+            accounts.change(admin, whose, loss, CLIENT)
     users.rows[CALLER.public_id] = Credentials(CALLER, PasswordHasher(4).hash(Password(PASSWORD)))
     with pytest.raises(LastAdminError):
         accounts.close(admin, whose, Password(PASSWORD), CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
-    kept = accounts.set_rights(admin, whose, CLIENT, admin=True, disabled=False)
+    kept = accounts.change(admin, whose, Changes(admin=True, disabled=False), CLIENT)
     assert kept == CALLER, "what is so already needs nobody else"
 
 
@@ -392,7 +395,7 @@ def test_one_of_two_admins_may_step_down(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:
     users.change(OTHER.public_id, admin=True)
-    stepped_down = accounts.set_rights(admin, "me", CLIENT, admin=False, disabled=None)
+    stepped_down = accounts.change(admin, "me", Changes(admin=False), CLIENT)
     assert not stepped_down.admin
 
 
@@ -400,10 +403,10 @@ def test_of_two_admins_who_demote_each_other_one_is_left(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:
     other = users.change(OTHER.public_id, admin=True)
-    accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=False, disabled=None)
+    accounts.change(admin, OTHER.public_id, Changes(admin=False), CLIENT)
     # The other one's request began when they still were one.
     with pytest.raises(NotAllowedError):
-        accounts.set_rights(a_caller(other), CALLER.public_id, CLIENT, admin=False, disabled=None)
+        accounts.change(a_caller(other), CALLER.public_id, Changes(admin=False), CLIENT)
     with pytest.raises(NotAllowedError):
         accounts.close(a_caller(other), CALLER.public_id, None, CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
@@ -414,7 +417,7 @@ def test_somebody_who_was_an_admin_a_moment_ago_does_not_count(
 ) -> None:
     users.admins = lambda: iter([CALLER.public_id, OTHER.public_id])  # type: ignore[method-assign] # a late index
     with pytest.raises(LastAdminError):
-        accounts.set_rights(admin, "me", CLIENT, admin=False, disabled=None)
+        accounts.change(admin, "me", Changes(admin=False), CLIENT)
 
 
 # Closing
@@ -512,10 +515,170 @@ def test_what_cannot_be_a_user_is_neither_changed_nor_looked_for(
     calls = users.calls
     for impossible in ("nobody", "", CALLER.public_id + "0"):
         with pytest.raises(UserNotFoundError):
-            accounts.set_rights(admin, impossible, CLIENT, admin=True, disabled=None)
+            accounts.change(admin, impossible, Changes(admin=True), CLIENT)
         with pytest.raises(UserNotFoundError):
             accounts.close(admin, impossible, None, CLIENT)
     assert users.calls == calls
+
+
+# Usernames, metadata, and what else a user or an admin changes
+
+
+def _to(
+    accounts: AccountService, caller: Principal, whose: str, username: str, **rest: Any
+) -> User:
+    changes = Changes(**rest)
+    return accounts.change(caller, whose, changes, CLIENT, username=Username.parse(username))
+
+
+@pytest.fixture
+def other(admin: Principal) -> Principal:
+    del admin
+    return a_caller(OTHER)
+
+
+@pytest.mark.parametrize("whose", ["me", OTHER.public_id])
+def test_a_user_changes_their_own_username_and_metadata(
+    accounts: AccountService, other: Principal, users: FakeUserStore, tables: FakeTables, whose: str
+) -> None:
+    changed = _to(accounts, other, whose, "Zoë", metadata={"a": None})
+    assert changed == a_user(2, username="Zoë", metadata={"a": None})
+    assert users.get(OTHER.public_id) == changed
+    assert type(changed.username) is str
+    renamed, described = tables.events
+    assert (renamed.act, renamed.changed) == (
+        Act.USERNAME_CHANGED,
+        {"from": "User 2", "to": "Zoë"},
+    )
+    assert (described.act, described.changed) == (Act.METADATA_CHANGED, {})
+    for event in tables.events:
+        assert (event.public_id, event.actor) == (OTHER.public_id, None)
+        assert (event.session_id, event.client) == (other.session_id, CLIENT)
+
+
+def test_an_admin_changes_anybodys(
+    accounts: AccountService, admin: Principal, tables: FakeTables
+) -> None:
+    changes = {
+        "metadata": {"a": 1}, "admin": True, "disabled": True, "password_change_required": True
+    }  # fmt: skip
+    changed = _to(accounts, admin, OTHER.public_id, "Zoë", **changes)
+    assert changed == a_user(2, username="Zoë", token_version=2, **changes)
+    assert [event.act for event in tables.events] == [
+        Act.USERNAME_CHANGED,
+        Act.METADATA_CHANGED,
+        Act.ADMIN_GRANTED,
+        Act.DISABLED,
+        Act.PASSWORD_CHANGE_REQUIRED,
+    ]
+    for event in tables.events:
+        assert (event.public_id, event.actor) == (OTHER.public_id, CALLER.public_id)
+        assert event.session_id is None, "it is the admin's own"
+
+
+def test_what_an_admin_takes_back_is_told_as_well(
+    accounts: AccountService, admin: Principal, tables: FakeTables
+) -> None:
+    back = Changes(admin=False, disabled=False, password_change_required=False)
+    assert accounts.change(admin, OTHER.public_id, back, CLIENT) == OTHER
+    assert [(event.act, event.changed) for event in tables.events] == [
+        (Act.ADMIN_REVOKED, {}),
+        (Act.ENABLED, {}),
+        (Act.PASSWORD_CHANGE_REQUIRED, {"required": "no"}),
+    ]
+
+
+def test_somebody_elses_account_is_an_admins_to_change(
+    accounts: AccountService, other: Principal, users: FakeUserStore, tables: FakeTables
+) -> None:
+    for whose in (CALLER.public_id, public_id(404), "nobody"):
+        with pytest.raises(NotAllowedError):
+            _to(accounts, other, whose, "Zoë")
+        with pytest.raises(NotAllowedError):
+            accounts.change(other, whose, Changes(metadata={}), CLIENT)
+    assert users.rows[CALLER.public_id].user == CALLER
+    assert tables.events == []
+
+
+@pytest.mark.parametrize(
+    "right", [{"admin": True}, {"disabled": False}, {"password_change_required": False}]
+)
+def test_a_change_of_which_a_part_is_not_allowed_changes_nothing(
+    accounts: AccountService, other: Principal, users: FakeUserStore, right: dict[str, bool]
+) -> None:
+    with pytest.raises(NotAllowedError):
+        _to(accounts, other, "me", "Zoë", metadata={"a": 1}, **right)
+    assert users.rows[OTHER.public_id].user == OTHER
+
+
+def test_a_username_in_use_is_refused_and_nothing_else_changes(
+    accounts: AccountService, other: Principal, users: FakeUserStore, tables: FakeTables
+) -> None:
+    with pytest.raises(UsernameTakenError):
+        _to(accounts, other, "me", "USER 1", metadata={"a": 1})
+    assert users.rows[OTHER.public_id].user == OTHER
+    assert tables.events == []
+
+
+def test_ones_own_username_may_be_spelt_in_another_way(
+    accounts: AccountService, other: Principal, tables: FakeTables
+) -> None:
+    assert _to(accounts, other, "me", "USER 2").username == "USER 2"
+    tables.events.clear()
+    assert _to(accounts, a_caller(a_user(2, username="USER 2")), "me", "USER 2").username
+    assert tables.events == [], "that is no change"
+
+
+def test_the_last_admin_keeps_username_and_right_together(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    with pytest.raises(LastAdminError):
+        _to(accounts, admin, "me", "Zoë", admin=False)
+    assert users.rows[CALLER.public_id].user == CALLER
+
+
+def test_a_username_that_changes_meanwhile_is_read_again(
+    accounts: AccountService, other: Principal, users: FakeUserStore
+) -> None:
+    update = users.update
+    left = 2
+
+    def changed(whose: str, *given: Any, **how: Any) -> User | Unchanged:
+        nonlocal left
+        if left:
+            left -= 1
+            users.change(whose, username=f"Another {left}")
+        return update(whose, *given, **how)
+
+    users.update = changed  # type: ignore[assignment, method-assign] # for this store alone
+    assert _to(accounts, other, "me", "Zoë").username == "Zoë"
+    left = 3
+    with pytest.raises(UnavailableError):
+        _to(accounts, other, "me", "Another")
+
+
+def test_whoever_left_meanwhile_is_told_that_their_token_is_dead(
+    accounts: AccountService, other: Principal, admin: Principal, users: FakeUserStore
+) -> None:
+    del users.rows[OTHER.public_id]
+    large = Principal(OTHER, other.session_id, whole=False)
+    with pytest.raises(TokenInvalidError):
+        _to(accounts, other, "me", "Zoë")
+    with pytest.raises(TokenInvalidError):
+        accounts.change(other, "me", Changes(metadata={}), CLIENT)
+    with pytest.raises(TokenInvalidError):
+        accounts.get(large, "me")
+    with pytest.raises(UserNotFoundError):
+        _to(accounts, admin, OTHER.public_id, "Zoë")
+
+
+def test_a_caller_who_did_not_arrive_whole_is_read_once_more(
+    accounts: AccountService, other: Principal, users: FakeUserStore
+) -> None:
+    kept = users.change(OTHER.public_id, metadata={"a": "x" * 2_000})
+    calls = users.calls
+    assert accounts.get(Principal(OTHER, other.session_id, whole=False), "me") == kept
+    assert users.calls == calls + 1
 
 
 # What is kept of it
@@ -527,7 +690,8 @@ def test_what_is_done_to_an_account_is_kept(accounts: AccountService, users: Fak
     admin = a_caller(boss)
     opened = _register(accounts, "new@example.com", "New")
     for rights in ((True, None), (False, None), (None, True), (None, False)):
-        accounts.set_rights(admin, opened.public_id, CLIENT, admin=rights[0], disabled=rights[1])
+        changes = Changes(admin=rights[0], disabled=rights[1])
+        accounts.change(admin, opened.public_id, changes, CLIENT)
     accounts.close(admin, opened.public_id, None, CLIENT)
     registered, *others = tables.events
     assert (registered.act, registered.session_id) == (Act.REGISTERED, opened.session_id)

@@ -1,5 +1,6 @@
 import pytest
 
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     TokenExpiredError,
     TokenInvalidError,
@@ -151,7 +152,7 @@ def test_a_token_of_a_newer_version_than_the_users_is_refused(
 def test_the_caller_is_the_user_as_the_store_knows_them_now(
     authenticator: Authenticator, token: str, users: FakeUserStore
 ) -> None:
-    promoted = users.set_rights(a_user().public_id, admin=True)
+    promoted = users.update(a_user().public_id, Changes(admin=True))
     assert authenticator.authenticate(token).user == promoted
 
 

@@ -73,6 +73,7 @@ def credentials(
 
 @pytest.fixture
 def sessions(
+    *,
     users: FakeUserStore,
     session_store: FakeSessionStore,
     hasher: PasswordHasher,
@@ -80,6 +81,7 @@ def sessions(
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
     trails: TrailService,
+    policy: PasswordPolicy,
     clock: FakeClock,
 ) -> SessionService:
     return SessionService(
@@ -91,6 +93,7 @@ def sessions(
         attempts,
         trails,
         requires_verified_emails=False,
+        rules=lambda: policy,
         clock=clock,
     )
 

@@ -59,3 +59,13 @@ def test_a_cursor_with_one_bit_changed_in_its_signature_is_refused(bit: int) -> 
 def test_a_cursor_that_somebody_made_up_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInputError):
         signer.read(cursor)
+
+
+@pytest.mark.parametrize(
+    ("signed_for", "read_for"), [("", "/a"), ("/a", ""), ("/a", "/b"), ("/a", "/a/b")]
+)
+def test_a_cursor_leads_nowhere_in_another_list(signed_for: str, read_for: str) -> None:
+    cursor = signer.sign(POSITION, signed_for)
+    assert signer.read(cursor, signed_for) == POSITION
+    with pytest.raises(InvalidInputError):
+        signer.read(cursor, read_for)

@@ -505,7 +505,7 @@ def test_an_address_of_somebody_else_cannot_be_wanted(
 def test_whoever_is_disabled_meanwhile_is_not_logged_in_any_more(
     emails: EmailService, tables: FakeTables, users: FakeUserStore, store: FakeRecoveryStore
 ) -> None:
-    store.rival = lambda: users.set_rights(public_id(1), disabled=True)
+    store.rival = lambda: users.change(public_id(1), disabled=True)
     with pytest.raises(TokenInvalidError):
         emails.request_change(_caller(tables), "me", NEW, RIGHT, CLIENT)
 
@@ -674,6 +674,7 @@ def _sessions(request: pytest.FixtureRequest, *, required: bool) -> SessionServi
         fixture("attempts"),
         fixture("trails"),
         requires_verified_emails=required,
+        rules=lambda: fixture("policy"),
         clock=fixture("clock"),
     )
 

@@ -1,12 +1,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.activity import Act
 from chalicelib.domain.errors import (
+    InvalidInputError,
     NotAllowedError,
+    PasswordChangeRequiredError,
     RefreshTokenInvalidError,
     SessionNotFoundError,
     TokenInvalidError,
@@ -15,7 +18,8 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
     WrongCredentialsError,
 )
-from chalicelib.domain.passwords import Password
+from chalicelib.domain.outbox import Errand
+from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, RefreshToken, Session, TokenSet
 from chalicelib.domain.times import epoch_seconds
@@ -24,6 +28,7 @@ from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.keyring import KeyRing
+from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.sessions import SessionService
@@ -40,6 +45,7 @@ from tests.fakes import (
 )
 from tests.samples import (
     CLIENT,
+    COMMON,
     PASSWORD,
     a_caller,
     a_session,
@@ -82,6 +88,7 @@ def service(
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
     trails: TrailService,
+    policy: PasswordPolicy,
     clock: FakeClock,
 ) -> Service:
     def service(hasher: PasswordHasher) -> SessionService:
@@ -94,6 +101,7 @@ def service(
             attempts,
             trails,
             requires_verified_emails=False,
+            rules=lambda: policy,
             clock=clock,
         )
 
@@ -747,6 +755,110 @@ def test_only_an_admin_ends_the_sessions_of_others(
         with pytest.raises(NotAllowedError):
             sessions.end_all_of(a_caller(), whose, CLIENT)
     assert authenticator.authenticate(token_set.access_token).user.public_id == a_user().public_id
+
+
+# A password that has to be changed
+
+CHOSEN = NewPassword("a better horse")
+
+
+def _log_in_choosing(sessions: SessionService, new: NewPassword | None = CHOSEN) -> TokenSet:
+    return sessions.log_in_by_email("zoe@example.com", RIGHT, CLIENT, new)
+
+
+def _require_a_change(users: FakeUserStore) -> None:
+    users.change(public_id(1), password_change_required=True)
+
+
+def test_a_password_that_has_to_be_changed_opens_no_session(
+    sessions: SessionService, users: FakeUserStore, tables: FakeTables
+) -> None:
+    _require_a_change(users)
+    for log_in in (sessions.log_in_by_email, sessions.log_in_by_username):
+        name = "Zoë" if log_in == sessions.log_in_by_username else "zoe@example.com"
+        for _ in range(5):  # it is right: it is not held against anybody
+            with pytest.raises(PasswordChangeRequiredError):
+                log_in(name, RIGHT, CLIENT)
+    assert not tables.sessions
+    assert not any(tables.counts.values())
+
+
+def test_a_wrong_password_is_not_told_that_it_has_to_be_changed(
+    sessions: SessionService, users: FakeUserStore
+) -> None:
+    _require_a_change(users)
+    for new in (None, CHOSEN, NewPassword(COMMON)):
+        tables_before = dict(users.rows)
+        with pytest.raises(WrongCredentialsError):
+            sessions.log_in_by_email("zoe@example.com", Password("wrong"), CLIENT, new)
+        assert users.rows == tables_before
+    users.change(public_id(1), disabled=True)
+    users.tables.counts.clear()
+    with pytest.raises(WrongCredentialsError):
+        _log_in_choosing(sessions)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_another_password_is_chosen_in_the_step_that_logs_in(
+    sessions: SessionService,
+    users: FakeUserStore,
+    tables: FakeTables,
+    hasher: CountingHasher,
+    *,
+    required: bool,
+) -> None:
+    earlier = _log_in(sessions)
+    users.change(public_id(1), password_change_required=required)
+    tables.events.clear()
+    token_set = _log_in_choosing(sessions)
+    told = list(tables.events)
+    kept = users.rows[public_id(1)]
+    assert hasher.matches(CHOSEN, kept.password_hash)
+    assert not kept.user.password_change_required
+    assert kept.user.token_version == 2, "every other session ends"
+    assert claims_of(token_set.access_token)["ver"] == 2
+    refreshed = sessions.refresh(token_set.refresh_token, CLIENT)
+    assert refreshed.session_id == token_set.session_id
+    assert _refuses_refresh(sessions, earlier.refresh_token)
+    assert [(event.act, event.session_id) for event in told] == [
+        (Act.PASSWORD_CHANGED, token_set.session_id),
+        (Act.LOGGED_IN, token_set.session_id),
+    ]
+    assert [message.errand for message in tables.messages] == [Errand.PASSWORD_CHANGED]
+    with pytest.raises(WrongCredentialsError):
+        _log_in(sessions)
+
+
+@pytest.mark.parametrize("new", [NewPassword(RIGHT.text), NewPassword(COMMON), NewPassword("Zoë")])
+def test_a_password_that_may_not_be_chosen_changes_nothing(
+    sessions: SessionService, users: FakeUserStore, tables: FakeTables, new: NewPassword
+) -> None:
+    _require_a_change(users)
+    before = dict(users.rows)
+    with pytest.raises(InvalidInputError) as refusal:
+        _log_in_choosing(sessions, new)
+    assert refusal.value.errors.keys() == {"new_password"}
+    assert users.rows == before
+    assert not tables.sessions
+    assert not any(tables.counts.values())
+
+
+def test_a_password_that_somebody_has_changed_meanwhile_is_left_alone(
+    sessions: SessionService, users: FakeUserStore, tables: FakeTables
+) -> None:
+    _require_a_change(users)
+    change = users.change_password
+
+    def late(*given: Any, **how: Any) -> bool:
+        users.raise_token_version(public_id(1))
+        return change(*given, **how)
+
+    users.change_password = late  # type: ignore[method-assign] # for this store alone
+    with pytest.raises(UnavailableError):
+        _log_in_choosing(sessions)
+    assert users.rows[public_id(1)].user.password_change_required
+    assert not any(tables.counts.values())
+    assert tables.events == []
 
 
 # What is kept of it
