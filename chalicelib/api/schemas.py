@@ -371,6 +371,13 @@ class ExportedSessionView(SessionView, kw_only=True):
     ended: Annotated[bool, Meta(description="Nobody can use it any more.")]
 
 
+class FormerEmailView(Struct):
+    """An address that the user had, and until when nobody else gets it."""
+
+    email: Annotated[str, Meta(examples=["zoe@example.com"])]
+    held_until: _Time
+
+
 class ExportView(Struct, omit_defaults=True, kw_only=True):
     """All that is stored about a user, but for what `left_out` names."""
 
@@ -379,6 +386,7 @@ class ExportView(Struct, omit_defaults=True, kw_only=True):
         Annotated[str, Meta(description="The user wants to have it, and has not shown it theirs.")]
         | UnsetType
     ) = UNSET
+    former_emails: list[FormerEmailView]
     sessions: list[ExportedSessionView]
     activity: Annotated[
         ActivityView,
@@ -402,6 +410,10 @@ class ExportView(Struct, omit_defaults=True, kw_only=True):
         return cls(
             user=UserView.of(export.user, reader),
             pending_email=export.user.pending_email or UNSET,
+            former_emails=[
+                FormerEmailView(former.email, format_time(former.until))
+                for former in export.user.former_emails
+            ],
             sessions=sessions,
             activity=ActivityView.of(export.activity, admin=False),
             left_out=list(_LEFT_OUT),

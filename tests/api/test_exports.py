@@ -1,10 +1,13 @@
 """`GET /user/{public_id}/export`: all that is stored of a user, and nothing that opens a door."""
 
+import json
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from pynamodb.models import Model
 
+from chalicelib.domain.times import epoch_seconds
 from chalicelib.store import items
 from chalicelib.store.items import (
     AttemptItem,
@@ -18,7 +21,7 @@ from chalicelib.store.items import (
 )
 from tests.api.client import Client
 from tests.aws import ATTEMPTS, SESSIONS, Cloud
-from tests.fakes import FakeClock
+from tests.fakes import START, FakeClock
 from tests.samples import claims_of
 
 KEY, CHECKED, OURS = "a key", "serves to check what the user has", "orders rows or ends sessions"
@@ -36,6 +39,7 @@ WHERE: Mapping[type[Model], Mapping[str, str]] = {
         "disabled": "user.disabled",
         "email_verified": "user.email_verified",
         "pending_email": "pending_email",
+        "former_emails": "former_emails",
         "metadata": "user.metadata",
         "password_change_required": "user.password_change_required",
         "listed_in": OURS,
@@ -109,11 +113,15 @@ def test_it_is_decided_of_every_attribute_whether_it_is_exported() -> None:
 
 def test_what_is_to_be_exported_is_there(client: Client, token: str, cloud: Cloud) -> None:
     public_id = claims_of(token)["sub"]
-    cloud.change(public_id, pending_email={"S": "new@example.com"})
+    former = json.dumps([["old@example.com", epoch_seconds(START + timedelta(days=3))]])
+    cloud.change(public_id, pending_email={"S": "new@example.com"}, former_emails={"S": former})
     client.patch("/user/me", {"username": "Zoë", "metadata": {"a": 1}}, token=token)
     client.patch(f"/user/{public_id}", {"username": "Zoe"}, token=client.register_admin())
     export = client.get("/user/me/export", token=token).json()
     assert export["pending_email"] == "new@example.com"
+    assert export["former_emails"] == [
+        {"email": "old@example.com", "held_until": "2026-01-05T03:04:05Z"}
+    ]
     shown = {f"user.{name}" for name in export["user"]}
     shown |= {f"sessions.{name}" for session in export["sessions"] for name in session}
     shown |= {f"activity.{name}" for event in export["activity"]["data"] for name in event}
