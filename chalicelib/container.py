@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
     from chalicelib.services.accounts import AccountService
+    from chalicelib.services.administration import OperatorService
     from chalicelib.services.attempts import AttemptService
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
+    from chalicelib.services.imports import ImportService
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.services.refresh_tokens import RefreshTokens
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.token_sets import TokenSetService
+    from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
     from chalicelib.store.transactions import Transactions
@@ -148,6 +151,30 @@ class Container:
         return KeyRevocation(store, DynamoRevocationStore(), self._clock)
 
     @cached_property
+    def operator(self) -> "OperatorService":
+        """Administering accounts at a command line."""
+        from chalicelib.services.administration import OperatorService
+
+        return OperatorService(self._users, self._sessions)
+
+    @cached_property
+    def imports(self) -> "ImportService":
+        """Importing accounts from another system."""
+        import time
+
+        from chalicelib.services.imports import ImportService
+
+        return ImportService(
+            self._users,
+            self._hasher,
+            self._trails,
+            clock=self._clock,
+            new_id=self._new_id,
+            random_below=self._random_below,
+            sleep=time.sleep,
+        )
+
+    @cached_property
     def _token_sets(self) -> "TokenSetService":
         from chalicelib.services.token_sets import SessionLimits, TokenSetService
         from chalicelib.services.tokens import TokenIssuer
@@ -182,6 +209,15 @@ class Container:
 
         grace = timedelta(seconds=self.settings.refresh_grace_seconds)
         return RefreshTokens(grace, self._random_octets)
+
+    @cached_property
+    def _trails(self) -> "TrailService":
+        from chalicelib.services.trails import TrailService
+        from chalicelib.store.trails import DynamoTrailStore
+
+        kept_for = timedelta(days=self.settings.activity_days)
+        store = DynamoTrailStore(self._transactions)
+        return TrailService(store, self._clock, self._new_id, kept_for)
 
     @cached_property
     def _attempts(self) -> "AttemptService":

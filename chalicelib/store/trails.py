@@ -9,6 +9,22 @@ from chalicelib.domain.outbox import Message
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import Trail
 from chalicelib.store.items import EventItem, MessageItem
+from chalicelib.store.transactions import Transactions
+
+
+class DynamoTrailStore:
+    """Keeps trails that belong to no other write."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def write(self, trail: Trail) -> None:
+        """Put the rows in one transaction, whose token keeps a retry from putting them twice.
+
+        Raises:
+            UnavailableError: the write failed, or its answer was lost.
+        """
+        self._transactions.run(lambda transaction: write_trail(transaction, trail))
 
 
 def write_trail(transaction: TransactWrite, trail: Trail) -> None:

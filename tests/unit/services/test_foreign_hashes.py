@@ -133,7 +133,8 @@ def test_what_cannot_be_compared_is_refused_with_a_reason_and_never_matched(
 def test_a_hash_that_cannot_be_read_is_told_to_the_log_and_takes_nobodys_time(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasher, nobody = PasswordHasher(4), []
+    hasher = PasswordHasher(4)
+    nobody: list[Password] = []
     monkeypatch.setattr(hasher, "match_nobody", nobody.append)
     assert not hasher.matches(Password("x"), NO_PASSWORD)
     assert caplog.messages == []
