@@ -212,7 +212,7 @@ def _show(call: _Call) -> None:
 
 def _disable(call: _Call) -> None:
     user = call.find()
-    call.confirm(f"Disable {_name_of(user)} and end their sessions", "yes")
+    call.confirm(f"disable {_name_of(user)} and end their sessions", "yes")
     changed = call.container.operator.set_rights(user, disabled=True)
     call.tell(changed, f"{_name_of(user)} is disabled, and every session of theirs has ended.")
 
@@ -231,21 +231,21 @@ def _promote(call: _Call) -> None:
 
 def _demote(call: _Call) -> None:
     user = call.find()
-    call.confirm(f"Take the admin's right from {_name_of(user)}", "yes")
+    call.confirm(f"take the admin's right from {_name_of(user)}", "yes")
     changed = call.container.operator.set_rights(user, admin=False)
     call.tell(changed, f"{_name_of(user)} is no admin.")
 
 
 def _end_sessions(call: _Call) -> None:
     user = call.find()
-    call.confirm(f"End every session of {_name_of(user)}", "yes")
+    call.confirm(f"end every session of {_name_of(user)}", "yes")
     call.container.operator.end_sessions(user)
     call.tell(user, f"Every session of {_name_of(user)} has ended.")
 
 
 def _delete(call: _Call) -> None:
     user = call.find()
-    call.confirm(f"Delete {_name_of(user)} for good", user.email)
+    call.confirm(f"delete {_name_of(user)} for good", user.email)
     call.container.operator.remove(user)
     call.tell(user, f"{_name_of(user)} is deleted; the email and the username are free.")
 

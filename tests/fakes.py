@@ -3,10 +3,11 @@
 The stores and the key source pass the same tests as the real ones: tests/store.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.activity import Event
 from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -14,12 +15,15 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
+from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.names import fold
+from chalicelib.domain.outbox import Message
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
+from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
@@ -96,6 +100,12 @@ class FakeTables:
     counts: dict[tuple[tuple[str, ...], int], int] = field(default_factory=dict)
     """How many attempts, by what is counted and when the window began."""
     addresses: dict[tuple[str, str], KnownAddress] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def keep(self, trail: Trail) -> None:
+        self.events += trail.events
+        self.messages += trail.messages
 
     def counted(self, count: Count) -> int:
         return self.counts.get((count.of, count.starts_at), 0)
@@ -270,12 +280,47 @@ class FakeUserStore(_Breakable):
             next_position=shown[-1] if len(order) > limit else None,
         )
 
+    def owners(self, claims: Sequence[Claim]) -> list[Owners]:
+        self._called()
+        return [
+            Owners(
+                self._whose(_email_key, claim.email_key),
+                self._whose(_username_key, claim.username_key),
+                claim.public_id if claim.public_id in self.rows else None,
+            )
+            for claim in claims
+        ]
+
+    def add_all(self, arrivals: Sequence[Arrival]) -> bool:
+        self._called()
+        users = [arrival.credentials.user for arrival in arrivals]
+        if any(
+            user.public_id in self.rows
+            or self._of(_email_key, fold(user.email))
+            or self._of(_username_key, fold(user.username))
+            for user in users
+        ):
+            return False
+        for arrival in arrivals:
+            self.rows[arrival.credentials.user.public_id] = arrival.credentials
+            self.tables.keep(Trail((arrival.event,)))
+        return True
+
+    def hashes(self, public_ids: Sequence[str]) -> dict[str, str]:
+        self._called()
+        known = [public_id for public_id in public_ids if public_id in self.rows]
+        return {public_id: self.rows[public_id].password_hash for public_id in known}
+
     def change(self, public_id: str, **changes: object) -> User:
         """Set the scene behind the contract's back."""
         row = self.rows[public_id]
         user = replace(row.user, **changes)  # type: ignore[arg-type] # named by the tests
         self.rows[public_id] = Credentials(user, row.password_hash)
         return user
+
+    def _whose(self, name_of: Callable[[User], str], key: str) -> str | None:
+        row = self._of(name_of, key)
+        return row.user.public_id if row else None
 
     def _of(self, name_of: Callable[[User], str], key: str) -> Credentials | None:
         return next((row for row in self.rows.values() if name_of(row.user) == key), None)
@@ -299,6 +344,18 @@ def _username_key(user: User) -> str:
 
 def _as_read(user: User) -> tuple[str, str, bool]:
     return user.email, user.username, user.admin
+
+
+class FakeTrailStore(_Breakable):
+    """Trails in memory."""
+
+    def __init__(self, tables: FakeTables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def write(self, trail: Trail) -> None:
+        self._called()
+        self._tables.keep(trail)
 
 
 class FakeSessionStore(_Breakable):

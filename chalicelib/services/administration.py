@@ -14,8 +14,9 @@ from chalicelib.domain.users import Credentials, Page, Removal, User, is_public_
 from chalicelib.services.accounts import UserSessionStore, UserStore
 
 _ATTEMPTS = 3
-_PAGE = 100
-"""As many as one read of password hashes may be of."""
+_PAGE = 1_000
+_HASHES = 100
+"""As many as one read may be of."""
 
 
 class OperatorStore(UserStore, Protocol):
@@ -149,16 +150,21 @@ class OperatorService:
         position: str | None = None
         while True:
             page = self._users.page(_PAGE, position)
-            ids = [user.public_id for user in page.users]
-            hashes = self._users.hashes(ids) if with_hashes and ids else {}
-            for user in page.users:
-                if not with_hashes:
-                    yield Credentials(user, "")
-                elif user.public_id in hashes:  # otherwise they have just left
-                    yield Credentials(user, hashes[user.public_id])
+            if with_hashes:
+                yield from self._with_hashes(page.users)
+            else:
+                yield from (Credentials(user, "") for user in page.users)
             position = page.next_position
             if position is None:
                 return
+
+    def _with_hashes(self, users: Sequence[User]) -> Iterator[Credentials]:
+        for first in range(0, len(users), _HASHES):
+            some = users[first : first + _HASHES]
+            hashes = self._users.hashes([user.public_id for user in some])
+            for user in some:
+                if user.public_id in hashes:  # otherwise they have just left
+                    yield Credentials(user, hashes[user.public_id])
 
     def _remove_as_read(self, user: User) -> bool:
         """Remove a user, if they are as they were read."""

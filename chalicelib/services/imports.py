@@ -334,7 +334,7 @@ def _judge(candidate: _Candidate, owners: Owners) -> Result | None:
     username = owners.username if candidate.names_itself else None  # a made one can be another
     # An account is who the row says it is. If it does not say, it is whoever has the email.
     meant = candidate.user.public_id
-    if not candidate.identifies_itself and not candidate.tried:
+    if not candidate.identifies_itself:
         meant = owners.email or meant
     strangers = {
         name: "Belongs to another account."
@@ -344,8 +344,9 @@ def _judge(candidate: _Candidate, owners: Owners) -> Result | None:
     if strangers:
         return Result(candidate.line, Outcome.REFUSED, strangers)
     if owners.email == meant and (username == meant or not candidate.names_itself):
-        outcome = Outcome.IMPORTED if candidate.tried else Outcome.PRESENT
-        return Result(candidate.line, outcome)
+        # By an import of ours whose answer was lost, perhaps.
+        ours = candidate.tried and meant == candidate.user.public_id
+        return Result(candidate.line, Outcome.IMPORTED if ours else Outcome.PRESENT)
     if owners.email is None and username is None and owners.public_id is None:
         return None
     field_at_fault = "public_id" if candidate.identifies_itself else "email"

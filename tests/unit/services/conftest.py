@@ -14,6 +14,7 @@ from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.token_sets import SessionLimits, TokenSetService
 from chalicelib.services.tokens import TokenIssuer, TokenVerifier
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     FakeAttemptStore,
     FakeClock,
@@ -25,6 +26,7 @@ from tests.fakes import (
     FakeSessionStore,
     FakeStandingStore,
     FakeTables,
+    FakeTrailStore,
     FakeUserStore,
 )
 from tests.samples import COMMON, a_session
@@ -122,6 +124,16 @@ def attempt_store(tables: FakeTables) -> FakeAttemptStore:
 @pytest.fixture
 def attempts(attempt_store: FakeAttemptStore, clock: FakeClock) -> AttemptService:
     return AttemptService(attempt_store, ATTEMPT_LIMITS, clock)
+
+
+@pytest.fixture
+def trail_store(tables: FakeTables) -> FakeTrailStore:
+    return FakeTrailStore(tables)
+
+
+@pytest.fixture
+def trails(trail_store: FakeTrailStore, clock: FakeClock) -> TrailService:
+    return TrailService(trail_store, clock, FakeIds(), timedelta(days=90))
 
 
 @pytest.fixture
