@@ -56,10 +56,9 @@ class _Call:
         if self.options.yes:
             return
         if not sys.stdin.isatty():
-            raise RefusedError(f"{harm} on {self.place}? Nobody can be asked: give --yes")
-        print(
-            f"{harm} on {self.place}. Type {word} to go on: ", end="", file=sys.stderr, flush=True
-        )
+            raise RefusedError(f"{self.place}: {harm}? Nobody can be asked, so give --yes")
+        question = f"{self.place}: {harm}. Type {word} to go on: "
+        print(question, end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip() != word:
             raise RefusedError("nothing was done")
 
@@ -358,8 +357,8 @@ def _new_file(name: str, stack: contextlib.ExitStack) -> TextIO:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise RefusedError(f"{name}: {error.strerror}") from error
-    file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
-    return stack.enter_context(file)
+    octets = io.BufferedWriter(io.FileIO(descriptor, "w"))
+    return stack.enter_context(io.TextIOWrapper(octets, encoding="utf-8", newline=""))
 
 
 # Showing

@@ -98,7 +98,9 @@ def test_an_account_arrives_as_it_was(
 
 
 def test_what_a_row_leaves_out_has_a_default(imports: ImportService, users: FakeUserStore) -> None:
-    empty = dict.fromkeys(("public_id", "registered_on", "admin", "metadata", "password_hash"), "")
+    empty: dict[str, Any] = dict.fromkeys(
+        ("public_id", "registered_on", "admin", "metadata", "password_hash"), ""
+    )
     assert outcomes(imports, a_row(**empty), a_row(2, admin=None)) == [IMPORTED, IMPORTED]
     for number in (1, 2):
         row = users.rows[public_id(number)]
