@@ -345,7 +345,7 @@ def _source(name: str, stack: contextlib.ExitStack) -> tuple[IO[bytes], int]:
     if name == "-":
         return sys.stdin.buffer, 0
     try:
-        file = stack.enter_context(Path(name).open("rb"))
+        file = stack.enter_context(io.BufferedReader(io.FileIO(name)))
     except OSError as error:
         raise RefusedError(f"{name}: {error.strerror}") from error
     return file, os.fstat(file.fileno()).st_size
