@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
+    from chalicelib.services.outbox import Outbox
     from chalicelib.services.password_policy import BreachRegister, PasswordPolicy
     from chalicelib.services.passwords import PasswordHasher
     from chalicelib.services.refresh_tokens import RefreshTokens
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.services.trails import TrailService
     from chalicelib.store.attempt_rows import AttemptRows
     from chalicelib.store.sessions import DynamoSessionStore
+    from chalicelib.store.trails import DynamoTrailStore
     from chalicelib.store.transactions import Transactions
     from chalicelib.store.users import DynamoUserStore
 
@@ -80,6 +82,8 @@ class Container:
             self._hasher,
             self._token_sets,
             CursorSigner(self.settings.cursor_secret),
+            self._trails,
+            verifies_emails=self.settings.email_verification != "off",
             clock=self._clock,
             new_id=self._new_id,
         )
@@ -96,6 +100,7 @@ class Container:
             self._token_sets,
             self._refresh_tokens,
             self._attempts,
+            self._trails,
             clock=self._clock,
         )
 
@@ -105,7 +110,12 @@ class Container:
         from chalicelib.services.credentials import CredentialService
 
         return CredentialService(
-            self._users, self._password_policy, self._hasher, self._token_sets, self._attempts
+            self._users,
+            self._password_policy,
+            self._hasher,
+            self._token_sets,
+            self._attempts,
+            self._trails,
         )
 
     @cached_property
@@ -155,7 +165,7 @@ class Container:
         """Administering accounts at a command line."""
         from chalicelib.services.administration import OperatorService
 
-        return OperatorService(self._users, self._sessions)
+        return OperatorService(self._users, self._sessions, self._trails)
 
     @cached_property
     def imports(self) -> "ImportService":
@@ -173,6 +183,34 @@ class Container:
             random_below=self._random_below,
             sleep=time.sleep,
         )
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        """Delivering what changes have left to be done."""
+        from chalicelib.mail.ses import SesMailer
+        from chalicelib.mail.writing import TemplateWriter
+        from chalicelib.services.courier import Courier
+        from chalicelib.services.outbox import Outbox
+        from chalicelib.store.activity_anonymiser import DynamoActivityAnonymiser
+        from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
+        from chalicelib.store.outbox import DynamoOutboxStore
+
+        settings = self.settings
+        courier = Courier(
+            self._users,
+            DynamoMailedTokenStore(),
+            self._trail_store,
+            DynamoActivityAnonymiser(),
+            self._sessions,
+            self._trails,
+            TemplateWriter(settings.product_name),
+            SesMailer(settings.mail_sender) if settings.mail_sender else None,
+            link_base_url=settings.link_base_url,
+            clock=self._clock,
+            random_octets=self._random_octets,
+        )
+        store = DynamoOutboxStore(self._connection)
+        return Outbox(store, courier, stage=settings.stage, clock=self._clock)
 
     @cached_property
     def _token_sets(self) -> "TokenSetService":
@@ -213,11 +251,15 @@ class Container:
     @cached_property
     def _trails(self) -> "TrailService":
         from chalicelib.services.trails import TrailService
-        from chalicelib.store.trails import DynamoTrailStore
 
         kept_for = timedelta(days=self.settings.activity_days)
-        store = DynamoTrailStore(self._transactions)
-        return TrailService(store, self._clock, self._new_id, kept_for)
+        return TrailService(self._trail_store, self._clock, self._new_id, kept_for)
+
+    @cached_property
+    def _trail_store(self) -> "DynamoTrailStore":
+        from chalicelib.store.trails import DynamoTrailStore
+
+        return DynamoTrailStore(self._transactions)
 
     @cached_property
     def _attempts(self) -> "AttemptService":

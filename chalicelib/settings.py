@@ -36,6 +36,14 @@ _EMAIL_VERIFICATIONS = re.compile(r"off|warn|require")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#]+")
+# As far as a header can say it plainly: an address of RFC 5321's simple form, and a name before it.
+_ADDRESS = (
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
+)
+_SENDER = re.compile(rf"{_ADDRESS}|[^\s<>\"\\][^<>\"\\]{{0,63}} <{_ADDRESS}>")
+_LOCAL_SENDER = "accounts <accounts@localhost.localdomain>"
+_PRODUCT_NAME = re.compile(r"\S(.{0,58}\S)?")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
@@ -66,6 +74,12 @@ class Settings:
     """`range` if new passwords are looked up in Pwned Passwords, `off` if they are not."""
     email_verification: str
     """`off`, `warn` or `require`: what it takes to log in with an address that is not verified."""
+    mail_sender: str | None
+    """Whom mails are from: `address` or `Name <address>`; None if no mail is sent."""
+    link_base_url: str
+    """What the links in mails begin with."""
+    product_name: str
+    """What mails call the service."""
     activity_days: int
     """For how long it is kept what happened to an account."""
     key_rotation_days: int
@@ -122,11 +136,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     reader = _Reader(environment)
     stage = reader.text("STAGE", _STAGE, "a short lower-case name, such as prod")
     local = stage in LOCAL_STAGES
+    issuer = reader.text(
+        "ISSUER", _URL, "the API's public URL", "http://127.0.0.1:8000" if local else None
+    ).rstrip("/")
+    link_base_url = reader.visible("LINK_BASE_URL", _URL, "the URL that links begin with", "")
     settings = Settings(
         stage=stage,
-        issuer=reader.text(
-            "ISSUER", _URL, "the API's public URL", "http://127.0.0.1:8000" if local else None
-        ).rstrip("/"),
+        issuer=issuer,
         audience=reader.text("AUDIENCE", _ANY, "a name", "accounts"),
         client_id=reader.text("CLIENT_ID", _ANY, "a name", "accounts"),
         access_token_seconds=reader.number(
@@ -151,6 +167,17 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         email_verification=reader.text(
             "EMAIL_VERIFICATION", _EMAIL_VERIFICATIONS, "off, warn or require", "warn"
         ),
+        mail_sender=reader.visible(
+            "MAIL_SENDER",
+            _SENDER,
+            "an address, or a name with an address in angle brackets",
+            _LOCAL_SENDER if local else "",
+        )
+        or None,
+        link_base_url=(link_base_url or issuer).rstrip("/"),
+        product_name=reader.visible(
+            "PRODUCT_NAME", _PRODUCT_NAME, "a name of 1 to 60 visible characters", "accounts"
+        ),
         activity_days=reader.number("ACTIVITY_DAYS", 1, _MOST_ACTIVITY_DAYS, 90),
         key_rotation_days=reader.number("KEY_ROTATION_DAYS", 0, _MOST_ROTATION_DAYS, 0),
         cursor_secret=reader.text(
@@ -159,10 +186,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         cors_origins=reader.origins("CORS_ORIGINS", "*" if local else ""),
     )
     if not local:
-        if _LOOPBACK.fullmatch(settings.issuer):
-            reader.refuse("ISSUER", "is a development address")
-        elif settings.issuer.startswith("http:"):
-            reader.refuse("ISSUER", "is not an https address")
+        reader.refuse_local("ISSUER", settings.issuer)
+        reader.refuse_local("LINK_BASE_URL", link_base_url)
+        if settings.email_verification == "require" and settings.mail_sender is None:
+            reader.refuse("EMAIL_VERIFICATION", "needs ACCOUNTS_MAIL_SENDER to be required")
         if settings.cursor_secret == _DEVELOPMENT_SECRET:
             reader.refuse("CURSOR_SECRET", "is the development secret")
         elif 0 < len(settings.cursor_secret) < _SHORTEST_SECRET:
@@ -183,6 +210,19 @@ class _Reader:
 
     def refuse(self, name: str, reason: str) -> None:
         self._faults.append(f"{_PREFIX}{name} {reason}")
+
+    def refuse_local(self, name: str, url: str) -> None:
+        if _LOOPBACK.fullmatch(url):
+            self.refuse(name, "is a development address")
+        elif url.startswith("http:"):
+            self.refuse(name, "is not an https address")
+
+    def visible(self, name: str, shape: re.Pattern[str], what: str, default: str) -> str:
+        """A value that people will see, or the default, which may be nothing."""
+        value = self._environment.get(_PREFIX + name, "") or default
+        if value and not (shape.fullmatch(value) and value.isprintable()):
+            self.refuse(name, f"is not {what}")
+        return value
 
     def text(self, name: str, shape: re.Pattern[str], what: str, default: str | None = None) -> str:
         value = self._environment.get(_PREFIX + name, "") or default

@@ -31,6 +31,8 @@ class Record:
     """A metric that goes up by one if the request succeeds."""
     failed: bool = False
     """It ended in a fault of ours, not in a refusal."""
+    counted: list[str] = field(default_factory=list)
+    """Metrics that go up by one however the request ends."""
     store_calls: int = 0
     store_ms: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -38,6 +40,10 @@ class Record:
     def note(self, **facts: Any) -> None:
         """Add facts that were found on the way."""
         self.facts.update(facts)
+
+    def count(self, metric: str) -> None:
+        """Let a metric go up by one, whatever the outcome is."""
+        self.counted.append(metric)
 
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
@@ -122,6 +128,8 @@ def _line(record: Record) -> dict[str, Any]:
     metrics: dict[str, tuple[str, float]] = {}
     if record.store_calls:
         metrics["StoreLatency"] = ("Milliseconds", round(record.store_ms, 1))
+    for metric in record.counted:
+        metrics[metric] = ("Count", 1)
     if record.failed:
         metrics["Failures"] = ("Count", 1)
     elif outcome == "ok" and record.counts:

@@ -23,7 +23,7 @@ from chalicelib.domain.principals import Principal, Standing
 from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
-from chalicelib.domain.trails import Trail
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
 from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
@@ -155,7 +155,14 @@ class FakeUserStore(_Breakable):
         self.tables = tables or FakeTables()
         self.rows = self.tables.users
 
-    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+    def add(
+        self,
+        user: User,
+        password_hash: str,
+        opening: Opening | None,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
         self._called()
         users = [row.user for row in self.rows.values()]
         if any(fold(user.email) == fold(other.email) for other in users):
@@ -171,9 +178,12 @@ class FakeUserStore(_Breakable):
             self.tables.sessions[session.public_id, session.slot] = session
             self.tables.remember(session)
         self.rows[user.public_id] = Credentials(user, password_hash)
+        self.tables.keep(trail)
         return True
 
-    def remove(self, user: User, other_admin: str | None = None) -> Removal:
+    def remove(
+        self, user: User, other_admin: str | None = None, *, trail: Trail = NO_TRAIL
+    ) -> Removal:
         self._called()
         row = self.rows.get(user.public_id)
         if other_admin is not None and not self._is_enabled_admin(other_admin):
@@ -181,6 +191,7 @@ class FakeUserStore(_Breakable):
         if row is None or _as_read(row.user) != _as_read(user):
             return Removal.CHANGED
         del self.rows[user.public_id]
+        self.tables.keep(trail)
         return Removal.DONE
 
     def get(self, public_id: str) -> User | None:
@@ -197,6 +208,14 @@ class FakeUserStore(_Breakable):
         self._called()
         row = self._of(_username_key, key)
         return row.user if row else None
+
+    def credentials(self, public_id: str) -> Credentials | None:
+        self._called()
+        return self.rows.get(public_id)
+
+    def credentials_by_email(self, key: str) -> Credentials | None:
+        self._called()
+        return self._of(_email_key, key)
 
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         return self._login(self._of(_email_key, key), signing_key_id, origin)
@@ -220,7 +239,13 @@ class FakeUserStore(_Breakable):
             self.rows[public_id] = Credentials(row.user, new_hash)
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         row = self.rows.get(before.user.public_id)
@@ -233,14 +258,16 @@ class FakeUserStore(_Breakable):
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
         self.tables.add_to(given_back, -1)
+        self.tables.keep(trail)
         return True
 
-    def raise_token_version(self, public_id: str) -> None:
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
         self._called()
         if public_id not in self.rows:
             raise UserNotFoundError
         version = self.rows[public_id].user.token_version
         self.change(public_id, token_version=version + 1)
+        self.tables.keep(trail)
 
     def set_rights(
         self,
@@ -249,6 +276,7 @@ class FakeUserStore(_Breakable):
         admin: bool | None = None,
         disabled: bool | None = None,
         other_admin: str | None = None,
+        trail: Trail = NO_TRAIL,
     ) -> User | None:
         self._called()
         if other_admin is not None and not self._is_enabled_admin(other_admin):
@@ -256,6 +284,7 @@ class FakeUserStore(_Breakable):
         if public_id not in self.rows:
             raise UserNotFoundError
         user = self.rows[public_id].user
+        self.tables.keep(trail)
         return self.change(
             public_id,
             admin=user.admin if admin is None else admin,
@@ -346,18 +375,6 @@ def _as_read(user: User) -> tuple[str, str, bool]:
     return user.email, user.username, user.admin
 
 
-class FakeTrailStore(_Breakable):
-    """Trails in memory."""
-
-    def __init__(self, tables: FakeTables) -> None:
-        super().__init__()
-        self._tables = tables
-
-    def write(self, trail: Trail) -> None:
-        self._called()
-        self._tables.keep(trail)
-
-
 class FakeSessionStore(_Breakable):
     """Sessions in memory."""
 
@@ -367,7 +384,13 @@ class FakeSessionStore(_Breakable):
         self.rows = tables.sessions
 
     def open(
-        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+        self,
+        session: Session,
+        ending: Session | None,
+        revoked_until: int,
+        admission: Admission,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         place = session.public_id, session.slot
@@ -390,6 +413,7 @@ class FakeSessionStore(_Breakable):
         if admission.remembers:
             self._tables.remember(session)
         self._tables.add_to(admission.given_back, -1)
+        self._tables.keep(trail)
         return True
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
@@ -405,29 +429,41 @@ class FakeSessionStore(_Breakable):
             self._tables.is_revoked(signing_key_id),
         )
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
         self._called()
         held = self._held(session.public_id, session.session_id)
         if held is None or held.lineage.current_hash != used.secret_hash:
             return held
         self.rows[session.public_id, session.slot] = session
+        self._tables.keep(trail)
         return session
 
-    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+    def end(
+        self, public_id: str, session_id: str, revoked_until: int, *, trail: Trail = NO_TRAIL
+    ) -> None:
         self._called()
         if self._held(public_id, session_id):
             del self.rows[public_id, slot_of(session_id)]
         self._tables.revoked[session_id] = revoked_until
+        self._tables.keep(trail)
 
     def end_if_alive(
-        self, principal: Principal, session_id: str, now: int, revoked_until: int
+        self,
+        principal: Principal,
+        session_id: str,
+        now: int,
+        revoked_until: int,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         self._called()
         held = self._held(principal.user.public_id, session_id)
         moment = datetime.fromtimestamp(now, UTC)
         if held is None or not held.is_alive(principal.user.token_version, moment):
             return False
-        self.end(held.public_id, session_id, revoked_until)
+        self.end(held.public_id, session_id, revoked_until, trail=trail)
         return True
 
     def forget(self, public_id: str) -> None:
@@ -456,6 +492,18 @@ class FakeAttemptStore(_Breakable):
     def give_back(self, count: Count) -> None:
         self._called()
         self._tables.add_to(count, -1)
+
+
+class FakeTrailStore(_Breakable):
+    """Trails in memory that belong to no other write."""
+
+    def __init__(self, tables: FakeTables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def write(self, trail: Trail) -> None:
+        self._called()
+        self._tables.keep(trail)
 
 
 class FakeRevocationStore(_Breakable):

@@ -91,11 +91,14 @@ def get_user(caller: Principal, public_id: str) -> UserView:
 @routes.patch(
     "/user/{public_id}",
     body=ChangeUserBody,
+    reads_client=True,
     answer=UserView,
     authorizer=authorize,
     errors=(NotAllowedError, UserNotFoundError, LastAdminError),
 )
-def change_user(caller: Principal, public_id: str, body: ChangeUserBody) -> UserView:
+def change_user(
+    caller: Principal, public_id: str, body: ChangeUserBody, client: Client
+) -> UserView:
     """Change a user.
 
     For admins: `admin` gives the right or takes it away, from the next request on, whatever token
@@ -103,7 +106,7 @@ def change_user(caller: Principal, public_id: str, body: ChangeUserBody) -> User
     admin can be neither demoted nor disabled.
     """
     user = container().accounts.set_rights(
-        caller, public_id, admin=_given(body.admin), disabled=_given(body.disabled)
+        caller, public_id, client, admin=_given(body.admin), disabled=_given(body.disabled)
     )
     return UserView.of(user, caller)
 

@@ -79,10 +79,11 @@ def refresh(body: RefreshBody, client: Client) -> TokenSetView:
     "/auth/logout",
     answer=DoneView,
     reads_token=True,
+    reads_client=True,
     errors=(TokenMissingError, TokenInvalidError, TokenExpiredError, TokenRevokedError),
     counts="Logouts",
 )
-def logout(authorization: str) -> DoneView:
+def logout(authorization: str, client: Client) -> DoneView:
     """Log out: the token and its session are dead from the next request on.
 
     Whatever is wrong with the token is said: that it is missing, malformed, expired, or logged
@@ -92,7 +93,7 @@ def logout(authorization: str) -> DoneView:
     # for an authorizer cannot say why a token was refused.
     caller = container().authenticator.authenticate(authorization)
     note(user=caller.user.public_id)
-    container().sessions.log_out(caller)
+    container().sessions.log_out(caller, client)
     return DoneView(message="Successfully logged out.")
 
 
@@ -103,37 +104,45 @@ def list_sessions(caller: Principal) -> SessionListView:
     return SessionListView([SessionView.of(session, caller) for session in sessions])
 
 
-@routes.delete("/auth/sessions", answer=DoneView, authorizer=authorize, errors=(TokenInvalidError,))
-def end_sessions(caller: Principal) -> DoneView:
+@routes.delete(
+    "/auth/sessions",
+    reads_client=True,
+    answer=DoneView,
+    authorizer=authorize,
+    errors=(TokenInvalidError,),
+)
+def end_sessions(caller: Principal, client: Client) -> DoneView:
     """End all of one's sessions, this one too, from the next request on."""
-    container().sessions.end_all(caller)
+    container().sessions.end_all(caller, client)
     return DoneView(message="All sessions have ended.")
 
 
 @routes.delete(
     "/auth/sessions/{session_id}",
+    reads_client=True,
     answer=DoneView,
     authorizer=authorize,
     errors=(SessionNotFoundError,),
 )
-def end_session(caller: Principal, session_id: str) -> DoneView:
+def end_session(caller: Principal, session_id: str, client: Client) -> DoneView:
     """End one of one's sessions, from the next request on."""
-    container().sessions.end(caller, session_id)
+    container().sessions.end(caller, session_id, client)
     return DoneView(message="The session has ended.")
 
 
 @routes.delete(
     "/user/{public_id}/sessions",
+    reads_client=True,
     answer=DoneView,
     authorizer=authorize,
     errors=(NotAllowedError, UserNotFoundError),
 )
-def end_sessions_of(caller: Principal, public_id: str) -> DoneView:
+def end_sessions_of(caller: Principal, public_id: str, client: Client) -> DoneView:
     """End all sessions of a user, from the next request on.
 
     For admins.
     """
-    container().sessions.end_all_of(caller, public_id)
+    container().sessions.end_all_of(caller, public_id, client)
     return DoneView(message="All sessions have ended.")
 
 

@@ -15,15 +15,15 @@ class Act(StrEnum):
     LOGGED_IN = "logged_in"
     LOGIN_FAILED = "login_failed"
     REFRESHED = "refreshed"
-    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name, as are all of these
     LOGGED_OUT = "logged_out"
     SESSION_ENDED = "session_ended"
     SESSIONS_ENDED = "sessions_ended"
-    PASSWORD_REFUSED = "password_refused"
-    PASSWORD_CHANGED = "password_changed"
-    PASSWORD_CHANGE_REQUIRED = "password_change_required"
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - a name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 - a name
     RECOVERY_MAILED = "recovery_mailed"
-    PASSWORD_RESET = "password_reset"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
     EMAIL_VERIFIED = "email_verified"
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
     EMAIL_CHANGED = "email_changed"
@@ -61,3 +61,6 @@ class Event:
 
 OPERATOR = "operator"
 """The actor when a command of the service's operator did it."""
+
+COMMAND = Client("", "")
+"""Where the operator's commands are run, of which nothing is kept."""

@@ -27,12 +27,14 @@ class Client:
 
     ip: str
     user_agent: str
+    language: str = "en"
+    """In which mails are written to whoever it is. It is kept nowhere."""
 
     @classmethod
-    def of(cls, ip: str, user_agent: str) -> Self:
+    def of(cls, ip: str, user_agent: str, language: str = "en") -> Self:
         """A client, its user agent cut to a size and to characters that can be shown."""
         shown = "".join(letter if letter.isprintable() else " " for letter in user_agent)
-        return cls(ip, shown[:LONGEST_USER_AGENT])
+        return cls(ip, shown[:LONGEST_USER_AGENT], language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class User:
     admin: bool = False
     disabled: bool = False
     email_verified: bool = False
+    pending_email: str | None = None
+    """The address that is to replace `email` once it is shown to be theirs."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.domain.activity import COMMAND, OPERATOR, Act
 from chalicelib.domain.errors import (
     AccountsError,
     InvalidInputError,
@@ -14,16 +15,19 @@ from chalicelib.domain.errors import (
     UserNotFoundError,
 )
 from chalicelib.domain.names import EmailAddress, Username, lookup_key
+from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Opening, TokenSet
 from chalicelib.domain.times import Clock
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Page, Removal, User, is_public_id
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 
 _ATTEMPTS = 3
 
@@ -31,7 +35,14 @@ _ATTEMPTS = 3
 class UserStore(Protocol):
     """Where users are kept, their email and username unique at every moment."""
 
-    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+    def add(
+        self,
+        user: User,
+        password_hash: str,
+        opening: Opening | None,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
         """Add a user, with a first session unless there is to be none, all or nothing.
 
         Answers False, having added nothing, if the key of the session's token was revoked.
@@ -65,6 +76,7 @@ class UserStore(Protocol):
         admin: bool | None = None,
         disabled: bool | None = None,
         other_admin: str | None = None,
+        trail: Trail = NO_TRAIL,
     ) -> User | None:
         """Set those that are not None, and answer the user as they now are.
 
@@ -76,7 +88,7 @@ class UserStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def remove(self, user: User, other_admin: str | None) -> Removal:
+    def remove(self, user: User, other_admin: str | None, *, trail: Trail = NO_TRAIL) -> Removal:
         """Remove a user and free their names, all or nothing, if they still are as they were read.
 
         If `other_admin` is given, it has to be an enabled admin just then.
@@ -124,7 +136,9 @@ class AccountService:
         hasher: PasswordHasher,
         token_sets: TokenSetService,
         cursors: CursorSigner,
+        trails: TrailService,
         *,
+        verifies_emails: bool,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -135,6 +149,8 @@ class AccountService:
         self._hasher = hasher
         self._token_sets = token_sets
         self._cursors = cursors
+        self._trails = trails
+        self._verifies_emails = verifies_emails
         self._clock = clock
         self._new_id = new_id
 
@@ -157,7 +173,8 @@ class AccountService:
         user = self._new_user(email, username)
         session, token = self._token_sets.draft(user, client)
         password_hash = self._hasher.hash(password)
-        while not self._users.add(user, password_hash, Opening(session, key.key_id)):
+        trail = self._registered(user, client, session.session_id)
+        while not self._users.add(user, password_hash, Opening(session, key.key_id), trail=trail):
             key = self._token_sets.key_in_place_of(key)
         return self._token_sets.issue(user, session, token, key)
 
@@ -171,7 +188,8 @@ class AccountService:
         """
         self._policy.check(password, "password", email=email, username=username)
         user = self._new_user(email, username)
-        self._users.add(user, self._hasher.hash(password), None)
+        event = self._trails.event(Act.REGISTERED, user.public_id, COMMAND, actor=OPERATOR)
+        self._users.add(user, self._hasher.hash(password), None, trail=Trail((event,)))
         return user
 
     def get(self, caller: Principal, public_id: str) -> User:
@@ -237,11 +255,18 @@ class AccountService:
         if user is None:
             raise UserNotFoundError
         if not user.admin:
-            self._users.set_rights(user.public_id, admin=True)
+            event = self._trails.event(Act.ADMIN_GRANTED, user.public_id, COMMAND, actor=OPERATOR)
+            self._users.set_rights(user.public_id, admin=True, trail=Trail((event,)))
         return not user.admin
 
     def set_rights(
-        self, caller: Principal, public_id: str, *, admin: bool | None, disabled: bool | None
+        self,
+        caller: Principal,
+        public_id: str,
+        client: Client,
+        *,
+        admin: bool | None,
+        disabled: bool | None,
     ) -> User:
         """Make somebody an admin or no longer one, disable an account or enable it again.
 
@@ -259,11 +284,12 @@ class AccountService:
         public_id = caller.named(public_id)
         if not is_public_id(public_id):
             raise UserNotFoundError
+        trail = self._rights_set(caller, public_id, client, admin=admin, disabled=disabled)
         weakens = admin is False or disabled is True
         others = self._staying(caller, public_id) if weakens else (None,)
         for other in others:
             user = self._users.set_rights(
-                public_id, admin=admin, disabled=disabled, other_admin=other
+                public_id, admin=admin, disabled=disabled, other_admin=other, trail=trail
             )
             if user is not None:
                 return user
@@ -294,7 +320,7 @@ class AccountService:
             self._credentials.confirm(caller, password, client)
         if not is_public_id(public_id):
             raise UserNotFoundError
-        self._remove(caller, public_id)
+        self._remove(caller, public_id, client)
         # Nobody can use them any more. What is left if this fails lapses in time.
         with suppress(UnavailableError):
             self._sessions.forget(public_id)
@@ -307,7 +333,40 @@ class AccountService:
             registered_on=self._clock(),
         )
 
-    def _remove(self, caller: Principal, public_id: str) -> None:
+    def _registered(self, user: User, client: Client, session_id: str) -> Trail:
+        event = self._trails.event(Act.REGISTERED, user.public_id, client, session_id=session_id)
+        messages: tuple[Message, ...] = ()
+        if self._verifies_emails:
+            mail = self._trails.message(
+                Errand.VERIFY_EMAIL, public_id=user.public_id, language=client.language
+            )
+            messages = (mail,)
+        return Trail((event,), messages)
+
+    def _rights_set(
+        self,
+        caller: Principal,
+        public_id: str,
+        client: Client,
+        *,
+        admin: bool | None,
+        disabled: bool | None,
+    ) -> Trail:
+        acts = []
+        if admin is not None:
+            acts.append(Act.ADMIN_GRANTED if admin else Act.ADMIN_REVOKED)
+        if disabled is not None:
+            acts.append(Act.DISABLED if disabled else Act.ENABLED)
+        actor = caller.user.public_id
+        return Trail(tuple(self._trails.event(act, public_id, client, actor=actor) for act in acts))
+
+    def _deleted(self, caller: Principal, public_id: str, client: Client) -> Trail:
+        actor = caller.user.public_id
+        event = self._trails.event(Act.DELETED, public_id, client, actor=actor)
+        return Trail((event,), (self._trails.message(Errand.ANONYMISE, public_id=public_id),))
+
+    def _remove(self, caller: Principal, public_id: str, client: Client) -> None:
+        trail = self._deleted(caller, public_id, client)
         for _ in range(_ATTEMPTS):
             user = self._users.get(public_id)
             if user is None:
@@ -315,7 +374,7 @@ class AccountService:
             own = public_id == caller.user.public_id
             others = self._staying(caller, public_id) if user.admin or not own else (None,)
             for other in others:
-                ended = self._users.remove(user, other)
+                ended = self._users.remove(user, other, trail=trail)
                 if ended is Removal.DONE:
                     return
                 if ended is Removal.CHANGED:

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from chalicelib.domain.activity import COMMAND, OPERATOR, Act
 from chalicelib.domain.errors import LastAdminError, UnavailableError, UserNotFoundError
 from chalicelib.domain.names import lookup_key
+from chalicelib.domain.outbox import Errand
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User, is_public_id
 from chalicelib.services.accounts import UserSessionStore, UserStore
+from chalicelib.services.trails import TrailService
 
 _ATTEMPTS = 3
 _PAGE = 1_000
@@ -22,7 +26,7 @@ _HASHES = 100
 class OperatorStore(UserStore, Protocol):
     """Where users are kept, as far as only the operator reads and writes them."""
 
-    def raise_token_version(self, public_id: str) -> None:
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
         """End every session and access token of a user.
 
         Raises:
@@ -41,9 +45,12 @@ class OperatorStore(UserStore, Protocol):
 class OperatorService:
     """Looks at accounts and administers them, without a caller to ask for rights."""
 
-    def __init__(self, users: OperatorStore, sessions: UserSessionStore) -> None:
+    def __init__(
+        self, users: OperatorStore, sessions: UserSessionStore, trails: TrailService
+    ) -> None:
         self._users = users
         self._sessions = sessions
+        self._trails = trails
 
     def page(self, limit: int, position: str | None) -> Page:
         """Some users, newest first, from a position on; soon consistent.
@@ -100,10 +107,16 @@ class OperatorService:
             UserNotFoundError: there is no such user any more.
             UnavailableError: the store cannot answer now; nothing has changed.
         """
+        acts = []
+        if admin is not None:
+            acts.append(Act.ADMIN_GRANTED if admin else Act.ADMIN_REVOKED)
+        if disabled is not None:
+            acts.append(Act.DISABLED if disabled else Act.ENABLED)
+        trail = self._trail(user, *acts)
         others = self._staying(user) if admin is False or disabled else (None,)
         for other in others:
             changed = self._users.set_rights(
-                user.public_id, admin=admin, disabled=disabled, other_admin=other
+                user.public_id, admin=admin, disabled=disabled, other_admin=other, trail=trail
             )
             if changed is not None:
                 return changed
@@ -116,7 +129,8 @@ class OperatorService:
             UserNotFoundError: there is no such user any more.
             UnavailableError: the store cannot answer now; the sessions still work.
         """
-        self._users.raise_token_version(user.public_id)
+        trail = self._trail(user, Act.SESSIONS_ENDED)
+        self._users.raise_token_version(user.public_id, trail=trail)
 
     def remove(self, user: User) -> None:
         """Remove an account: every token of it stops working, and its names are free again.
@@ -168,11 +182,17 @@ class OperatorService:
 
     def _remove_as_read(self, user: User) -> bool:
         """Remove a user, if they are as they were read."""
+        errand = self._trails.message(Errand.ANONYMISE, public_id=user.public_id)
+        trail = Trail(self._trail(user, Act.DELETED).events, (errand,))
         for other in self._staying(user):
-            ended = self._users.remove(user, other)
+            ended = self._users.remove(user, other, trail=trail)
             if ended is not Removal.NO_OTHER_ADMIN:
                 return ended is Removal.DONE
         raise LastAdminError
+
+    def _trail(self, user: User, *acts: Act) -> Trail:
+        whose = user.public_id
+        return Trail(tuple(self._trails.event(act, whose, COMMAND, actor=OPERATOR) for act in acts))
 
     def _staying(self, user: User) -> Iterable[str | None]:
         """Who is to be an admin still: anybody else, or if there is nobody, nobody need be.

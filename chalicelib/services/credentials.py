@@ -3,17 +3,21 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Attempt, Count, LoginFacts, Origin
 from chalicelib.domain.errors import TokenInvalidError, UnavailableError, WrongPasswordError
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Session, TokenSet, slot_of
 from chalicelib.domain.tokens import SigningKey
-from chalicelib.domain.users import Credentials
+from chalicelib.domain.trails import NO_TRAIL, Trail
+from chalicelib.domain.users import Credentials, User
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 
 _ATTEMPTS = 3
 
@@ -31,11 +35,18 @@ class PasswordStore(Protocol):
         """
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Set a new hash and the session's token version, and put the session, all or nothing.
 
-        In the same step, the attempt that led to it is given back, and its address remembered.
+        In the same step, the attempt that led to it is given back, its address remembered, and
+        the trail written.
 
         Answers False, having done nothing, if the user has another hash or version than before.
 
@@ -64,12 +75,14 @@ class CredentialService:
         hasher: PasswordHasher,
         token_sets: TokenSetService,
         attempts: AttemptService,
+        trails: TrailService,
     ) -> None:
         self._passwords = passwords
         self._policy = policy
         self._hasher = hasher
         self._token_sets = token_sets
         self._attempts = attempts
+        self._trails = trails
 
     def confirm(self, caller: Principal, password: Password, client: Client) -> None:
         """See that a password is the caller's own.
@@ -81,7 +94,7 @@ class CredentialService:
             UnavailableError: the store or the keys cannot answer now.
         """
         found = self._find(caller, client)
-        self._attempts.give_back(self._confirmed(found, password))
+        self._attempts.give_back(self._confirmed(found, password, client))
 
     def change(
         self, caller: Principal, current: Password, new: NewPassword, client: Client
@@ -98,14 +111,17 @@ class CredentialService:
         names = caller.user
         self._policy.check(new, "new_password", email=names.email, username=names.username)
         found = self._find(caller, client)
-        attempt = self._confirmed(found, current)
+        attempt = self._confirmed(found, current, client)
         for _ in range(_ATTEMPTS):
             before, key = found.credentials, found.key
             user = replace(before.user, token_version=before.user.token_version + 1)
             # The caller's present session ends with the others, so its slot is free.
             session, token = self._token_sets.draft(user, client, [slot_of(caller.session_id)])
             new_hash = self._hasher.hash(new)
-            if self._passwords.change_password(before, new_hash, session, attempt.count):
+            trail = self._changed(user, client)
+            if self._passwords.change_password(
+                before, new_hash, session, attempt.count, trail=trail
+            ):
                 return self._token_sets.issue(user, session, token, key)
             # Somebody was faster. If it was a login that hashed the same password anew, go on: a
             # new password raises the version, which ends this caller's session as well.
@@ -126,9 +142,22 @@ class CredentialService:
             key = self._token_sets.key_in_place_of(key)
         return _Found(found, facts, origin, key)
 
-    def _confirmed(self, found: _Found, password: Password) -> Attempt:
+    def _changed(self, user: User, client: Client) -> Trail:
+        event = self._trails.event(Act.PASSWORD_CHANGED, user.public_id, client)
+        notice = self._trails.message(
+            Errand.PASSWORD_CHANGED,
+            public_id=user.public_id,
+            address=user.email,
+            language=client.language,
+        )
+        return Trail((event,), (notice,))
+
+    def _confirmed(self, found: _Found, password: Password, client: Client) -> Attempt:
         attempt = self._attempts.begin((), found.facts, found.origin)
         if not self._hasher.matches(password, found.credentials.password_hash):
+            whose = found.credentials.user.public_id
+            event = self._trails.event(Act.PASSWORD_REFUSED, whose, client)
+            self._trails.write(Trail((event,)))
             self._attempts.fail(attempt)
             raise WrongPasswordError
         return attempt

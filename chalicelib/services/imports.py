@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from chalicelib.domain.activity import OPERATOR, Act
+from chalicelib.domain.activity import COMMAND, OPERATOR, Act
 from chalicelib.domain.errors import InvalidInputError, UnavailableError
 from chalicelib.domain.imports import Arrival, Claim, Outcome, Owners
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username, fold
 from chalicelib.domain.passwords import NO_PASSWORD
-from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock
 from chalicelib.domain.users import Credentials, User
 from chalicelib.services.passwords import PasswordHasher
@@ -39,8 +38,6 @@ _DEEPEST_METADATA = 32
 _ATTEMPTS = 7
 _FIRST_PAUSE_SECONDS = 0.1
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_COMMAND = Client("", "")
-"""Where the operator's commands are run, of which nothing is kept."""
 
 
 class ImportStore(Protocol):
@@ -189,7 +186,7 @@ class ImportService:
                 Arrival(
                     Credentials(candidate.user, candidate.password_hash),
                     self._trails.event(
-                        Act.IMPORTED, candidate.user.public_id, _COMMAND, actor=OPERATOR
+                        Act.IMPORTED, candidate.user.public_id, COMMAND, actor=OPERATOR
                     ),
                 )
                 for candidate in wanted

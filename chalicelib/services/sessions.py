@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Admission, LoginFacts, Origin
 from chalicelib.domain.errors import (
     RefreshTokenInvalidError,
@@ -30,11 +31,13 @@ from chalicelib.domain.tokens import (
     SigningKey,
     is_session_id,
 )
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, User, is_public_id
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens, Use
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 from chalicelib.telemetry import security_event
 
 _LONGEST_REQUEST_SECONDS = 30
@@ -76,8 +79,8 @@ class CredentialStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def raise_token_version(self, public_id: str) -> None:
-        """End every session of a user, and every access token, in one write.
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
+        """End every session of a user, and every access token, in one write with its trail.
 
         Raises:
             UserNotFoundError: there is no such user.
@@ -89,11 +92,18 @@ class SessionStore(Protocol):
     """Where sessions are kept, each in a slot of its user's."""
 
     def open(
-        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+        self,
+        session: Session,
+        ending: Session | None,
+        revoked_until: int,
+        admission: Admission,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Put a session into its slot and, if need be, end another one in the same step.
 
-        In this step, too, the attempt that led to it is given back, and its address remembered.
+        In this step, too, the attempt that led to it is given back, its address remembered, and
+        the trail written.
 
         Answers False, having done nothing, if yet another one has the slot and can still be used.
         Repeatable: the session itself does not stand in its own way.
@@ -118,8 +128,10 @@ class SessionStore(Protocol):
             UnavailableError: the store cannot answer in full now.
         """
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
-        """Write a session as its refresh left it, in one write, if `used` is its current token.
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
+        """Write a session as its refresh left it, in one step, if `used` is its current token.
 
         Answers the session as it is in the store afterwards, which is another one if somebody
         else was first, and None if it is gone.
@@ -128,7 +140,9 @@ class SessionStore(Protocol):
             UnavailableError: the store cannot answer now.
         """
 
-    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+    def end(
+        self, public_id: str, session_id: str, revoked_until: int, *, trail: Trail = NO_TRAIL
+    ) -> None:
         """End a session, from the next request on, whether or not it is still there. Repeatable.
 
         `revoked_until` is in seconds since the epoch: how long its access tokens are refused.
@@ -138,7 +152,13 @@ class SessionStore(Protocol):
         """
 
     def end_if_alive(
-        self, principal: Principal, session_id: str, now: int, revoked_until: int
+        self,
+        principal: Principal,
+        session_id: str,
+        now: int,
+        revoked_until: int,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """End a session of the caller's like `end`; False if there is none that can be used.
 
@@ -158,6 +178,7 @@ class SessionService:
         token_sets: TokenSetService,
         refresh_tokens: RefreshTokens,
         attempts: AttemptService,
+        trails: TrailService,
         *,
         clock: Clock,
     ) -> None:
@@ -167,6 +188,7 @@ class SessionService:
         self._token_sets = token_sets
         self._refresh_tokens = refresh_tokens
         self._attempts = attempts
+        self._trails = trails
         self._clock = clock
 
     def log_in_by_email(self, email: str, password: Password, client: Client) -> TokenSet:
@@ -219,13 +241,15 @@ class SessionService:
             key = self._token_sets.key_in_place_of(key)
         return self._token_sets.issue(user, session, current, key)
 
-    def log_out(self, caller: Principal) -> None:
+    def log_out(self, caller: Principal, client: Client) -> None:
         """End the session that the caller showed, from the next request on.
 
         Raises:
             UnavailableError: the store cannot answer now; the session still works.
         """
-        self._sessions.end(caller.user.public_id, caller.session_id, self._revoked_until())
+        public_id, session_id = caller.user.public_id, caller.session_id
+        trail = self._trail(Act.LOGGED_OUT, public_id, client, session_id=session_id)
+        self._sessions.end(public_id, session_id, self._revoked_until(), trail=trail)
 
     def list(self, caller: Principal) -> tuple[Session, ...]:
         """The caller's sessions that can be used, newest first.
@@ -236,7 +260,7 @@ class SessionService:
         alive = self._alive(caller.user)
         return tuple(sorted(alive, key=_opening, reverse=True))
 
-    def end(self, caller: Principal, session_id: str) -> None:
+    def end(self, caller: Principal, session_id: str, client: Client) -> None:
         """End a session of the caller's.
 
         Raises:
@@ -244,12 +268,14 @@ class SessionService:
             UnavailableError: the store cannot answer now; the session still works.
         """
         now = int(self._clock().timestamp())
+        public_id = caller.user.public_id
+        trail = self._trail(Act.SESSION_ENDED, public_id, client, session_id=session_id)
         if not is_session_id(session_id) or not self._sessions.end_if_alive(
-            caller, session_id, now, self._revoked_until()
+            caller, session_id, now, self._revoked_until(), trail=trail
         ):
             raise SessionNotFoundError
 
-    def end_all(self, caller: Principal) -> None:
+    def end_all(self, caller: Principal, client: Client) -> None:
         """End every session of the caller's, the present one too.
 
         Raises:
@@ -257,11 +283,11 @@ class SessionService:
             UnavailableError: the store cannot answer now; the sessions still work.
         """
         try:
-            self._credentials.raise_token_version(caller.user.public_id)
+            self._end_all(caller, caller.user.public_id, client)
         except UserNotFoundError as fault:
             raise TokenInvalidError from fault
 
-    def end_all_of(self, caller: Principal, public_id: str) -> None:
+    def end_all_of(self, caller: Principal, public_id: str, client: Client) -> None:
         """End every session of a user, as an admin.
 
         Raises:
@@ -273,7 +299,12 @@ class SessionService:
         public_id = caller.named(public_id)
         if not is_public_id(public_id):
             raise UserNotFoundError
-        self._credentials.raise_token_version(public_id)
+        self._end_all(caller, public_id, client)
+
+    def _end_all(self, caller: Principal, public_id: str, client: Client) -> None:
+        actor = caller.user.public_id
+        trail = self._trail(Act.SESSIONS_ENDED, public_id, client, actor=actor)
+        self._credentials.raise_token_version(public_id, trail=trail)
 
     def _log_in(
         self,
@@ -287,6 +318,8 @@ class SessionService:
         attempt = self._attempts.begin(name, found, origin)
         credentials = self._admitted(found.credentials, password)
         if credentials is None:
+            event = self._trails.failed_login(attempt.public_id, client)
+            self._trails.write(Trail((event,)))
             self._attempts.fail(attempt)
             raise WrongCredentialsError
         user = credentials.user
@@ -324,7 +357,10 @@ class SessionService:
         session, token = self._token_sets.draft(user, client)
         ending: Session | None = None
         for _ in range(_ATTEMPTS):
-            if self._sessions.open(session, ending, self._revoked_until(), admission):
+            trail = self._trail(
+                Act.LOGGED_IN, user.public_id, client, session_id=session.session_id
+            )
+            if self._sessions.open(session, ending, self._revoked_until(), admission, trail=trail):
                 return session, token
             alive = sorted(self._alive(user), key=_opening)
             slots = self._token_sets.slots
@@ -355,7 +391,10 @@ class SessionService:
         match self._refresh_tokens.tell(token, session.lineage, now):
             case Use.CURRENT:
                 renewed, follower = self._token_sets.renew(session, token, client)
-                stored = self._sessions.rotate(renewed, token)
+                trail = self._trail(
+                    Act.REFRESHED, session.public_id, client, session_id=session.session_id
+                )
+                stored = self._sessions.rotate(renewed, token, trail=trail)
                 if stored == renewed:
                     return renewed, follower
                 # Somebody else was first: this token is spent by now, and most likely forgiven.
@@ -370,8 +409,24 @@ class SessionService:
                     user=session.public_id,
                     session=session.session_id,
                 )
-                self._sessions.end(session.public_id, session.session_id, self._revoked_until())
+                public_id, session_id = session.public_id, session.session_id
+                trail = self._trail(
+                    Act.REFRESH_TOKEN_REUSED, public_id, client, session_id=session_id
+                )
+                self._sessions.end(public_id, session_id, self._revoked_until(), trail=trail)
         return None, None
+
+    def _trail(
+        self,
+        act: Act,
+        public_id: str,
+        client: Client,
+        *,
+        actor: str | None = None,
+        session_id: str | None = None,
+    ) -> Trail:
+        event = self._trails.event(act, public_id, client, actor=actor, session_id=session_id)
+        return Trail((event,))
 
     def _revoked_until(self) -> int:
         return int((self._clock() + REVOKED_FOR).timestamp())

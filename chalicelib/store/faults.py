@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
@@ -17,11 +16,6 @@ _log = logging.getLogger(__name__)
 
 class ConditionFailedError(Exception):
     """A conditional write found the row in another state. Each store says what that means."""
-
-    def __init__(self, row: dict[str, Any] | None) -> None:
-        super().__init__(_CONDITION_FAILED)
-        self.row = row
-        """The row as DynamoDB writes it, if the write asked for it and there is one."""
 
 
 @contextmanager
@@ -38,24 +32,18 @@ def translating_faults() -> Iterator[None]:
     try:
         yield
     except (PynamoDBException, BotoCoreError, ClientError) as fault:
-        response = _response_of(fault)
-        code = response.get("Error", {}).get("Code")
+        code = error_code(fault)
         if code == _CONDITION_FAILED:
-            raise ConditionFailedError(response.get("Item")) from fault
+            raise ConditionFailedError from fault
         _log.error("the store failed: %s (%s)", type(fault).__name__, code)
         raise UnavailableError from fault
 
 
-def error_code(fault: PynamoDBException) -> str | None:
+def error_code(fault: PynamoDBException | BotoCoreError | ClientError) -> str | None:
     """What AWS calls the reason for which it refused a call; None if it did not answer."""
-    code: str | None = _response_of(fault).get("Error", {}).get("Code")
-    return code
-
-
-def _response_of(fault: PynamoDBException | BotoCoreError | ClientError) -> dict[str, Any]:
-    # PynamoDB's own `cause_response_code` breaks on a timeout, whose `response` is None; and its
-    # error for a refused call leaves out the row, which botocore's below it has.
+    # PynamoDB's own `cause_response_code` breaks on a timeout, whose `response` is None.
     cause = fault.cause if isinstance(fault, PynamoDBException) else fault
-    if isinstance(cause, ClientError) and isinstance(cause.__cause__, ClientError):
-        cause = cause.__cause__
-    return dict(cause.response) if isinstance(cause, ClientError) else {}
+    if not isinstance(cause, ClientError):
+        return None
+    code: str | None = cause.response.get("Error", {}).get("Code")
+    return code

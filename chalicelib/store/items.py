@@ -59,6 +59,7 @@ class UserItem(Model):
     admin = BooleanAttribute()
     disabled = BooleanAttribute()
     email_verified = BooleanAttribute()
+    pending_email = UnicodeAttribute(null=True)  # not projected into the index
     metadata = JSONAttribute(default=dict)
     listed_in = UnicodeAttribute()
     listed_at = UnicodeAttribute()
@@ -249,12 +250,12 @@ def read_together(
 _Row = TypeVar("_Row", bound=Model)
 
 
-def read(model: type[_Row], key: str) -> _Row | None:
+def read(model: type[_Row], key: str, range_key: int | None = None) -> _Row | None:
     """Read one row by its key, strongly consistent.
 
     Raises:
         UnavailableError: the store cannot answer now.
     """
     with translating_faults(), suppress(DoesNotExist):
-        return model.get(key, consistent_read=True)
+        return model.get(key, range_key, consistent_read=True)
     return None

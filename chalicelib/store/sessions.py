@@ -8,12 +8,14 @@ from chalicelib.domain.attempts import Admission
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.store.attempt_rows import AttemptRows
 from chalicelib.store.attempts import give_back
-from chalicelib.store.faults import ConditionFailedError, translating_faults
-from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read_together
+from chalicelib.store.faults import translating_faults
+from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
 from chalicelib.store.session_rows import session_of, session_row
+from chalicelib.store.trails import write_trail
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.user_rows import user_key, user_of
 
@@ -33,7 +35,13 @@ class DynamoSessionStore:
         self._attempts = attempts
 
     def open(
-        self, session: Session, ending: Session | None, revoked_until: int, admission: Admission
+        self,
+        session: Session,
+        ending: Session | None,
+        revoked_until: int,
+        admission: Admission,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Put the row if the slot is free, and settle the attempt, in one transaction.
 
@@ -54,6 +62,7 @@ class DynamoSessionStore:
                 transaction.save(RevokedTokenItem(ending.session_id, expires_at=revoked_until))
             if admission.remembers:
                 transaction.save(self._attempts.address_row(session))
+            write_trail(transaction, trail)
             give_back(transaction, self._attempts, admission.given_back)
 
         return not self._transactions.run(put)
@@ -95,11 +104,12 @@ class DynamoSessionStore:
             key_revoked=bool(found[RevokedTokenItem]),
         )
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
         """Write what a refresh changes, on condition that the token is the current one.
 
-        If it is not, DynamoDB answers the row as it is, so nothing need be read again. That is
-        also what a retry after a lost answer meets: its own write.
+        If it is not, somebody was faster, and the row is read as it is by now.
 
         Raises:
             UnavailableError: the write failed, or its answer was lost.
@@ -113,23 +123,26 @@ class DynamoSessionStore:
             SessionItem.ip,
             SessionItem.user_agent,
         )
-        request = changed.get_update_kwargs_from_instance(
-            actions=[attribute.set(getattr(changed, attribute.attr_name)) for attribute in kept],
-            condition=(SessionItem.session_id == session.session_id)
-            & (SessionItem.token_hash == used.secret_hash),
-            return_values_on_condition_failure="ALL_OLD",
-        )
-        try:
-            with translating_faults():
-                self._connection.dispatch("UpdateItem", request)
-        except ConditionFailedError as fault:
-            row = fault.row
-            if row is None or row["session_id"]["S"] != session.session_id:
-                return None
-            return session_of(SessionItem.from_raw_data(row))
-        return session
 
-    def end(self, public_id: str, session_id: str, revoked_until: int) -> None:
+        def change(transaction: TransactWrite) -> None:
+            write_trail(transaction, trail)
+            transaction.update(
+                changed,
+                actions=[
+                    attribute.set(getattr(changed, attribute.attr_name)) for attribute in kept
+                ],
+                condition=(SessionItem.session_id == session.session_id)
+                & (SessionItem.token_hash == used.secret_hash),
+            )
+
+        if not self._transactions.run(change):
+            return session
+        row = read(SessionItem, session.public_id, session.slot)
+        return session_of(row) if row and row.session_id == session.session_id else None
+
+    def end(
+        self, public_id: str, session_id: str, revoked_until: int, *, trail: Trail = NO_TRAIL
+    ) -> None:
         """Delete the row and put the revocation, in one transaction.
 
         If another session has the slot by now, there is only the revocation to put.
@@ -137,18 +150,26 @@ class DynamoSessionStore:
         Raises:
             UnavailableError: the writes failed, or the answer was lost.
         """
-        revocation = RevokedTokenItem(session_id, expires_at=revoked_until)
 
         def end(transaction: TransactWrite) -> None:
             transaction.delete(_place(public_id, session_id), _is_gone_or_is(session_id))
-            transaction.save(revocation)
+            revoke(transaction)
+
+        def revoke(transaction: TransactWrite) -> None:
+            transaction.save(RevokedTokenItem(session_id, expires_at=revoked_until))
+            write_trail(transaction, trail)
 
         if self._transactions.run(end):
-            with translating_faults():
-                revocation.save()
+            self._transactions.run(revoke)
 
     def end_if_alive(
-        self, principal: Principal, session_id: str, now: int, revoked_until: int
+        self,
+        principal: Principal,
+        session_id: str,
+        now: int,
+        revoked_until: int,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Do as `end` does, on condition that the row is there and can be used.
 
@@ -165,6 +186,7 @@ class DynamoSessionStore:
         def end(transaction: TransactWrite) -> None:
             transaction.delete(_place(user.public_id, session_id), alive)
             transaction.save(RevokedTokenItem(session_id, expires_at=revoked_until))
+            write_trail(transaction, trail)
 
         return not self._transactions.run(end)
 

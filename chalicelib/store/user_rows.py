@@ -20,5 +20,6 @@ def user_of(item: UserItem) -> User:
         admin=bool(item.admin),
         disabled=bool(item.disabled),
         email_verified=bool(item.email_verified),
+        pending_email=item.pending_email,
         metadata=item.metadata or {},
     )

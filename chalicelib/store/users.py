@@ -23,7 +23,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
-from chalicelib.domain.trails import Trail
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import (
     FIRST_VERSION,
     Credentials,
@@ -64,7 +64,14 @@ class DynamoUserStore:
         self._transactions = transactions
         self._attempts = attempts
 
-    def add(self, user: User, password_hash: str, opening: Opening | None) -> bool:
+    def add(
+        self,
+        user: User,
+        password_hash: str,
+        opening: Opening | None,
+        *,
+        trail: Trail = NO_TRAIL,
+    ) -> bool:
         """Write the user, both markers and the session, each only if it is not there.
 
         A secondary index cannot keep a name unique: two writers see it free. The transaction
@@ -89,11 +96,12 @@ class DynamoUserStore:
             if opening is not None:
                 transaction.save(session_row(opening.session))
                 transaction.save(self._attempts.address_row(opening.session))
+            write_trail(transaction, trail)
 
         failed = self._transactions.run(put)
         if not failed:
             return True
-        # The check comes before the rows, the session and its address after them.
+        # The check comes before the rows, the session, its address and the trail after them.
         key_revoked = opening is not None and failed.pop(0)
         _, email_taken, username_taken, *_ = failed
         if email_taken or username_taken:
@@ -102,7 +110,9 @@ class DynamoUserStore:
             return False
         raise UnavailableError  # a row of this very user: an identifier that was given out twice
 
-    def remove(self, user: User, other_admin: str | None = None) -> Removal:
+    def remove(
+        self, user: User, other_admin: str | None = None, *, trail: Trail = NO_TRAIL
+    ) -> Removal:
         """Delete the user and both markers in one transaction, as long as they belong together.
 
         Whoever registers one of the names meanwhile finds it taken or free, and never half of it.
@@ -127,6 +137,7 @@ class DynamoUserStore:
             transaction.delete(row, condition=same)
             for marker in markers:
                 transaction.delete(marker, condition=MarkerItem.public_id == user.public_id)
+            write_trail(transaction, trail)
 
         failed = self._transactions.run(delete)
         if not failed:
@@ -149,6 +160,16 @@ class DynamoUserStore:
         """Read the marker, then the user, both strongly consistent."""
         item = _owner_of(_username_marker(key))
         return user_of(item) if item else None
+
+    def credentials(self, public_id: str) -> Credentials | None:
+        """Read a user and their hash, strongly consistent."""
+        item = read(UserItem, user_key(public_id))
+        return _credentials_of(item) if item else None
+
+    def credentials_by_email(self, key: str) -> Credentials | None:
+        """Read the marker, then its owner, likewise."""
+        item = _owner_of(_email_marker(key))
+        return _credentials_of(item) if item else None
 
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the marker, then the user and all the rest, strongly consistent."""
@@ -196,21 +217,28 @@ class DynamoUserStore:
                 condition=UserItem.password_hash == old_hash,
             )
 
-    def raise_token_version(self, public_id: str) -> None:
-        """Raise it in one conditional write.
+    def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
+        """Raise it in one transaction."""
 
-        A retry after a lost answer raises it twice, which ends the same sessions.
-        """
-        try:
-            with translating_faults():
-                UserItem(user_key(public_id)).update(
-                    actions=[_raised_version()], condition=UserItem.pk.exists()
-                )
-        except ConditionFailedError as fault:
-            raise UserNotFoundError from fault
+        def change(transaction: TransactWrite) -> None:
+            write_trail(transaction, trail)
+            transaction.update(
+                UserItem(user_key(public_id)),
+                actions=[_raised_version()],
+                condition=UserItem.pk.exists(),
+            )
+
+        if self._transactions.run(change):
+            raise UserNotFoundError
 
     def change_password(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         """Set the hash and the version, put the session, settle the attempt: one transaction."""
         version = before.user.token_version
@@ -221,6 +249,7 @@ class DynamoUserStore:
         def change(transaction: TransactWrite) -> None:
             transaction.save(session_row(session))
             transaction.save(self._attempts.address_row(session))
+            write_trail(transaction, trail)
             give_back(transaction, self._attempts, given_back)
             transaction.update(
                 UserItem(user_key(before.user.public_id)),
@@ -240,13 +269,9 @@ class DynamoUserStore:
         admin: bool | None = None,
         disabled: bool | None = None,
         other_admin: str | None = None,
+        trail: Trail = NO_TRAIL,
     ) -> User | None:
-        """Set them in one conditional write that answers the user as they now are.
-
-        If somebody else has to be an admin still, that is checked in the same transaction; it
-        answers nothing, so the user is read afterwards.
-        """
-        item = UserItem(user_key(public_id))
+        """Set them in one transaction, and read the user afterwards: it answers nothing."""
         actions: list[Action] = []
         if admin is not None:
             actions.append(UserItem.admin.set(admin))
@@ -254,21 +279,18 @@ class DynamoUserStore:
             actions.append(UserItem.disabled.set(disabled))
         if disabled:
             actions.append(_raised_version())
-        if other_admin is None:
-            try:
-                with translating_faults():
-                    item.update(actions=actions, condition=UserItem.pk.exists())
-            except ConditionFailedError as fault:
-                raise UserNotFoundError from fault
-            return user_of(item)
 
         def change(transaction: TransactWrite) -> None:
-            _require_admin(transaction, other_admin)
-            transaction.update(item, actions=actions, condition=UserItem.pk.exists())
+            if other_admin is not None:
+                _require_admin(transaction, other_admin)
+            write_trail(transaction, trail)
+            transaction.update(
+                UserItem(user_key(public_id)), actions=actions, condition=UserItem.pk.exists()
+            )
 
         if failed := self._transactions.run(change):
-            nobody_stays, _ = failed
-            if nobody_stays:
+            # The check comes first and the update last, whatever is between them.
+            if other_admin is not None and failed[0]:
                 return None
             raise UserNotFoundError
         user = self.get(public_id)
@@ -373,6 +395,7 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         admin=user.admin,
         disabled=user.disabled,
         email_verified=user.email_verified,
+        pending_email=user.pending_email,
         metadata=dict(user.metadata),
         listed_in=LISTS[partition],
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",

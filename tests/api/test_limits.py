@@ -85,7 +85,8 @@ def test_a_name_that_nobody_has_takes_the_same_calls(strict: Client, wire: Wire)
             operations.append(wire.operations)
         *wrong, refused = operations
         calls = ["dynamodb.GetItem", "dynamodb.BatchGetItem", "dynamodb.UpdateItem"]
-        assert wrong == [[*calls, "dynamodb.UpdateItem"]] * LIMIT
+        told = ["dynamodb.TransactWriteItems", "dynamodb.UpdateItem"]
+        assert wrong == [[*calls, *told]] * LIMIT
         assert refused == calls
 
 

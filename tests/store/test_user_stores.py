@@ -10,8 +10,10 @@ from chalicelib.domain.activity import OPERATOR, Act, Event
 from chalicelib.domain.attempts import KnownAddress, LoginFacts
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.imports import Arrival, Claim, Owners
+from chalicelib.domain.names import fold
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.services.administration import OperatorStore
+from chalicelib.services.courier import AccountStore
 from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.imports import BATCH, ImportStore
 from chalicelib.services.sessions import CredentialStore
@@ -23,7 +25,7 @@ from tests.fakes import START, FakeUserStore, public_id
 from tests.samples import CLIENT, ORIGIN, ROWS, a_count, a_session, a_user, add
 
 
-class Users(OperatorStore, CredentialStore, PasswordStore, ImportStore, Protocol):
+class Users(OperatorStore, CredentialStore, PasswordStore, AccountStore, ImportStore, Protocol):
     """All that services ask of users."""
 
 
@@ -54,6 +56,24 @@ def _walk(users: Users, limit: int) -> list[list[str]]:
         position = page.next_position
         if position is None:
             return pages
+
+
+# Reading credentials
+
+
+def test_credentials_are_found_by_identifier_and_by_address(users: Users) -> None:
+    user = a_user(email="Zoë@Example.com", pending_email="New@Example.com")
+    add(users, user, "a hash")
+    add(users, a_user(2), "another hash")
+    assert users.credentials(user.public_id) == Credentials(user, "a hash")
+    assert users.credentials_by_email(fold("zoë@EXAMPLE.com")) == Credentials(user, "a hash")
+
+
+def test_nobody_has_no_credentials(users: Users) -> None:
+    add(users, a_user(1))
+    assert users.credentials(public_id(2)) is None
+    assert users.credentials_by_email("nobody@example.com") is None
+    assert users.credentials_by_email("User 1") is None
 
 
 # Adding
@@ -273,8 +293,8 @@ def test_a_right_is_not_taken_away_if_the_other_is_no_enabled_admin(
 ) -> None:
     add(users, a_user(1, admin=True))
     add(users, other)
-    for rights in ({"admin": False}, {"disabled": True}):
-        assert users.set_rights(public_id(1), other_admin=public_id(2), **rights) is None
+    assert users.set_rights(public_id(1), other_admin=public_id(2), admin=False) is None
+    assert users.set_rights(public_id(1), other_admin=public_id(2), disabled=True) is None
     assert users.remove(a_user(1, admin=True), public_id(2)) is Removal.NO_OTHER_ADMIN
     assert users.get(public_id(1)) == a_user(1, admin=True)
 

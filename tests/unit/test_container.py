@@ -42,10 +42,11 @@ import sys
 from chalicelib.container import Container
 from chalicelib.settings import load
 
-breach_check, service = sys.argv[1:]
+breach_check, service, *watched = sys.argv[1:]
 settings = load({"ACCOUNTS_STAGE": "test", "ACCOUNTS_BREACH_CHECK": breach_check})
 getattr(Container(settings), service)
-print(*sorted(name for name in sys.modules if "breaches" in name or "password_policy" in name))
+watched = watched or ["breaches", "password_policy"]
+print(*sorted(name for name in sys.modules if any(part in name for part in watched)))
 """
 
 
@@ -62,9 +63,22 @@ def test_a_register_is_loaded_only_if_a_stage_asks_for_one(service: str) -> None
     assert _loaded("range", service) == [*listed, "chalicelib.breaches.ranges", *policy]
 
 
-def _loaded(breach_check: str, service: str) -> list[str]:
+@pytest.mark.parametrize("service", ["sessions", "accounts", "credentials", "authenticator"])
+def test_whoever_answers_requests_loads_nothing_to_mail_with(service: str) -> None:
+    assert _loaded("off", service, "chalicelib.mail", "courier", "services.outbox") == []
+
+
+def test_whoever_delivers_hashes_no_password_and_signs_no_token() -> None:
+    assert _loaded("off", "outbox", "bcrypt", "cryptography", "jwt", "boto3") == []
+    assert _loaded("off", "outbox", "courier", "mail.ses") == [
+        "chalicelib.mail.ses",
+        "chalicelib.services.courier",
+    ]
+
+
+def _loaded(breach_check: str, service: str, *watched: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _WIRE, breach_check, service],
+        [sys.executable, "-c", _WIRE, breach_check, service, *watched],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
         text=True,

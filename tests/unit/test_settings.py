@@ -40,6 +40,9 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         password_min_length=8,
         breach_check="off",
         email_verification="warn",
+        mail_sender="accounts <accounts@localhost.localdomain>",
+        link_base_url="http://127.0.0.1:8000",
+        product_name="accounts",
         activity_days=90,
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
@@ -65,6 +68,9 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         password_min_length=8,
         breach_check="off",
         email_verification="warn",
+        mail_sender=None,
+        link_base_url="https://accounts.example.com/api",
+        product_name="accounts",
         activity_days=90,
         key_rotation_days=0,
         cursor_secret=SECRET,
@@ -90,6 +96,9 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_PASSWORD_MIN_LENGTH": "15",
             "ACCOUNTS_BREACH_CHECK": "range",
             "ACCOUNTS_EMAIL_VERIFICATION": "require",
+            "ACCOUNTS_MAIL_SENDER": "The Shop <no-reply@shop.example>",
+            "ACCOUNTS_LINK_BASE_URL": "https://shop.example/accounts/",
+            "ACCOUNTS_PRODUCT_NAME": "The Shop",
             "ACCOUNTS_ACTIVITY_DAYS": "400",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
@@ -103,6 +112,9 @@ def test_everything_can_be_set() -> None:
     assert (loaded.attempts_per_account, loaded.attempts_window_seconds) == (5, 900)
     assert loaded.failures_per_address == 1_000
     assert loaded.email_verification == "require"
+    assert loaded.mail_sender == "The Shop <no-reply@shop.example>"
+    assert loaded.link_base_url == "https://shop.example/accounts"
+    assert loaded.product_name == "The Shop"
     assert (loaded.activity_days, loaded.key_rotation_days) == (400, 90)
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
@@ -118,6 +130,26 @@ def test_the_names_of_a_stage_carry_it() -> None:
 
 def test_an_issuer_does_not_end_in_a_slash() -> None:
     assert load(PROD | {"ACCOUNTS_ISSUER": "https://a.example/"}).issuer == "https://a.example"
+
+
+def test_nobody_need_verify_an_address_that_nothing_can_be_mailed_to() -> None:
+    required = PROD | {"ACCOUNTS_EMAIL_VERIFICATION": "require"}
+    assert _faults(required) == [
+        "ACCOUNTS_EMAIL_VERIFICATION needs ACCOUNTS_MAIL_SENDER to be required"
+    ]
+    load(required | {"ACCOUNTS_MAIL_SENDER": "shop@shop.example"})
+
+
+@pytest.mark.parametrize(
+    "sender", ["shop@shop.example", "Köln, GmbH & Co. <a.b+c@mail.shop.example>", "S <a@b.example>"]
+)
+def test_a_sender_is_an_address_and_may_have_a_name(sender: str) -> None:
+    assert load(PROD | {"ACCOUNTS_MAIL_SENDER": sender}).mail_sender == sender
+
+
+def test_a_product_may_have_any_name_that_can_be_seen() -> None:
+    name = "Müller & Söhne™ 店"
+    assert load(PROD | {"ACCOUNTS_PRODUCT_NAME": name}).product_name == name
 
 
 @pytest.mark.parametrize("stage", ["dev", "test"])
@@ -147,6 +179,31 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("ISSUER", "http://127.0.0.1:8000"),
         ("ISSUER", "http://127.9.9.9/api"),
         ("ISSUER", "http://[::1]:8000/"),
+        ("MAIL_SENDER", "shop"),
+        ("MAIL_SENDER", "shop@localhost"),
+        ("MAIL_SENDER", "The Shop"),
+        ("MAIL_SENDER", "The Shop shop@shop.example"),
+        ("MAIL_SENDER", "<shop@shop.example>"),
+        ("MAIL_SENDER", "The Shop <shop@shop.example> <a@shop.example>"),
+        ("MAIL_SENDER", "a@shop.example, b@shop.example"),
+        ("MAIL_SENDER", "Shop\r\nBcc: a@shop.example <shop@shop.example>"),
+        ("MAIL_SENDER", "Shop\n <shop@shop.example>"),
+        ("MAIL_SENDER", "Sh\u202eop <shop@shop.example>"),
+        ("MAIL_SENDER", 'The "Shop <shop@shop.example>'),
+        ("MAIL_SENDER", "shop@shop.example\n"),
+        ("MAIL_SENDER", "a" * 65 + " <shop@shop.example>"),
+        ("LINK_BASE_URL", "shop.example"),
+        ("LINK_BASE_URL", "http://shop.example"),
+        ("LINK_BASE_URL", "https://shop.example?a=b"),
+        ("LINK_BASE_URL", "https://shop.example/#a"),
+        ("LINK_BASE_URL", "https://localhost:8000"),
+        ("LINK_BASE_URL", "http://127.0.0.1:8000"),
+        ("PRODUCT_NAME", " shop"),
+        ("PRODUCT_NAME", "shop "),
+        ("PRODUCT_NAME", "s" * 61),
+        ("PRODUCT_NAME", "shop\r\nBcc: a@shop.example"),
+        ("PRODUCT_NAME", "sh\u2028op"),
+        ("PRODUCT_NAME", "sh\u202eop"),
         ("AUDIENCE", " x"),
         ("AUDIENCE", "\n"),
         ("CLIENT_ID", " x"),

@@ -50,6 +50,15 @@ def test_a_success_counts_what_it_was_declared_to_count(written: StringIO) -> No
     assert metrics_of(line) == {("stage",): ["Registrations"]}
 
 
+def test_what_is_counted_on_the_way_counts_however_the_request_ends(written: StringIO) -> None:
+    with telemetry.recording("request", stage="test") as record:
+        record.count("MailsFailed")
+        record.note(outcome="unavailable")
+    line = only_line(written)
+    assert line["MailsFailed"] == 1
+    assert metrics_of(line) == {("stage",): ["MailsFailed"], ("stage", "outcome"): ["Refusals"]}
+
+
 def test_a_refusal_counts_by_its_reason_and_not_as_a_success(written: StringIO) -> None:
     with telemetry.recording("request", stage="test") as record:
         record.counts = "Logins"

@@ -1,5 +1,6 @@
 import pytest
 
+from chalicelib.domain.activity import OPERATOR, Act
 from chalicelib.domain.errors import (
     EmailTakenError,
     InvalidInputError,
@@ -12,9 +13,11 @@ from chalicelib.domain.errors import (
     WrongPasswordError,
 )
 from chalicelib.domain.names import EmailAddress, Username
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import TokenSet
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Removal, User
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.accounts import AccountService
@@ -26,6 +29,7 @@ from chalicelib.services.keyring import KeyRing
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
     FakeClock,
@@ -55,16 +59,19 @@ def accounts(
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     attempts: AttemptService,
+    trails: TrailService,
     clock: FakeClock,
 ) -> AccountService:
     return AccountService(
         users,
         session_store,
-        CredentialService(users, policy, hasher, token_sets, attempts),
+        CredentialService(users, policy, hasher, token_sets, attempts, trails),
         policy,
         hasher,
         token_sets,
         CursorSigner("secret"),
+        trails,
+        verifies_emails=True,
         clock=clock,
         new_id=FakeIds(),
     )
@@ -331,17 +338,17 @@ def admin(users: FakeUserStore) -> Principal:
 
 
 def test_an_admin_makes_admins_and_unmakes_them(accounts: AccountService, admin: Principal) -> None:
-    made = accounts.set_rights(admin, OTHER.public_id, admin=True, disabled=None)
+    made = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=True, disabled=None)
     assert made == a_user(2, admin=True)
-    assert accounts.set_rights(admin, OTHER.public_id, admin=False, disabled=None) == OTHER
+    assert accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=False, disabled=None) == OTHER
 
 
 def test_an_admin_disables_an_account_and_ends_its_sessions(
     accounts: AccountService, admin: Principal
 ) -> None:
-    disabled = accounts.set_rights(admin, OTHER.public_id, admin=None, disabled=True)
+    disabled = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=None, disabled=True)
     assert disabled == a_user(2, disabled=True, token_version=2)
-    enabled = accounts.set_rights(admin, OTHER.public_id, admin=None, disabled=False)
+    enabled = accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=None, disabled=False)
     assert enabled == a_user(2, token_version=2), "what has ended stays ended"
 
 
@@ -349,7 +356,7 @@ def test_rights_are_an_admins_to_give(accounts: AccountService, users: FakeUserS
     add(users, a_user())
     for whose in ("me", a_user().public_id, public_id(9)):
         with pytest.raises(NotAllowedError):
-            accounts.set_rights(SOMEBODY, whose, admin=True, disabled=None)
+            accounts.set_rights(SOMEBODY, whose, CLIENT, admin=True, disabled=None)
     assert users.rows[a_user().public_id].user == a_user()
 
 
@@ -359,7 +366,7 @@ def test_nobody_has_no_rights(
 ) -> None:
     for nobody in (public_id(9), "nobody", ""):
         with pytest.raises(UserNotFoundError):
-            accounts.set_rights(admin, nobody, admin=rights[0], disabled=rights[1])
+            accounts.set_rights(admin, nobody, CLIENT, admin=rights[0], disabled=rights[1])
 
 
 @pytest.mark.parametrize("whose", ["me", CALLER.public_id])
@@ -369,12 +376,12 @@ def test_the_last_admin_stays(
     users.change(OTHER.public_id, admin=True, disabled=True)
     for rights in ({"admin": False, "disabled": None}, {"admin": None, "disabled": True}):
         with pytest.raises(LastAdminError):
-            accounts.set_rights(admin, whose, **rights)
+            accounts.set_rights(admin, whose, CLIENT, **rights)
     users.rows[CALLER.public_id] = Credentials(CALLER, PasswordHasher(4).hash(Password(PASSWORD)))
     with pytest.raises(LastAdminError):
         accounts.close(admin, whose, Password(PASSWORD), CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
-    kept = accounts.set_rights(admin, whose, admin=True, disabled=False)
+    kept = accounts.set_rights(admin, whose, CLIENT, admin=True, disabled=False)
     assert kept == CALLER, "what is so already needs nobody else"
 
 
@@ -382,7 +389,7 @@ def test_one_of_two_admins_may_step_down(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:
     users.change(OTHER.public_id, admin=True)
-    stepped_down = accounts.set_rights(admin, "me", admin=False, disabled=None)
+    stepped_down = accounts.set_rights(admin, "me", CLIENT, admin=False, disabled=None)
     assert not stepped_down.admin
 
 
@@ -390,10 +397,10 @@ def test_of_two_admins_who_demote_each_other_one_is_left(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:
     other = users.change(OTHER.public_id, admin=True)
-    accounts.set_rights(admin, OTHER.public_id, admin=False, disabled=None)
+    accounts.set_rights(admin, OTHER.public_id, CLIENT, admin=False, disabled=None)
     # The other one's request began when they still were one.
     with pytest.raises(NotAllowedError):
-        accounts.set_rights(a_caller(other), CALLER.public_id, admin=False, disabled=None)
+        accounts.set_rights(a_caller(other), CALLER.public_id, CLIENT, admin=False, disabled=None)
     with pytest.raises(NotAllowedError):
         accounts.close(a_caller(other), CALLER.public_id, None, CLIENT)
     assert users.rows[CALLER.public_id].user == CALLER
@@ -404,7 +411,7 @@ def test_somebody_who_was_an_admin_a_moment_ago_does_not_count(
 ) -> None:
     users.admins = lambda: iter([CALLER.public_id, OTHER.public_id])  # type: ignore[method-assign] # a late index
     with pytest.raises(LastAdminError):
-        accounts.set_rights(admin, "me", admin=False, disabled=None)
+        accounts.set_rights(admin, "me", CLIENT, admin=False, disabled=None)
 
 
 # Closing
@@ -472,12 +479,12 @@ def test_an_account_that_changes_meanwhile_is_read_again(
     remove = users.remove
     left = 2
 
-    def changed(user: User, other_admin: str | None = None) -> Removal:
+    def changed(user: User, other_admin: str | None = None, *, trail: Trail = NO_TRAIL) -> Removal:
         nonlocal left
         if left:
             left -= 1
             users.change(user.public_id, username=f"Another {left}")
-        return remove(user, other_admin)
+        return remove(user, other_admin, trail=trail)
 
     users.remove = changed  # type: ignore[method-assign] # for this store alone
     accounts.close(admin, OTHER.public_id, None, CLIENT)
@@ -502,7 +509,50 @@ def test_what_cannot_be_a_user_is_neither_changed_nor_looked_for(
     calls = users.calls
     for impossible in ("nobody", "", CALLER.public_id + "0"):
         with pytest.raises(UserNotFoundError):
-            accounts.set_rights(admin, impossible, admin=True, disabled=None)
+            accounts.set_rights(admin, impossible, CLIENT, admin=True, disabled=None)
         with pytest.raises(UserNotFoundError):
             accounts.close(admin, impossible, None, CLIENT)
     assert users.calls == calls
+
+
+# What is kept of it
+
+
+def test_what_is_done_to_an_account_is_kept(accounts: AccountService, users: FakeUserStore) -> None:
+    tables, boss = users.tables, a_user(9, admin=True)
+    add(users, boss)
+    admin = a_caller(boss)
+    opened = accounts.register(
+        EmailAddress("new@example.com"), Username("New"), NewPassword(PASSWORD), CLIENT
+    )
+    for rights in ((True, None), (False, None), (None, True), (None, False)):
+        accounts.set_rights(admin, opened.public_id, CLIENT, admin=rights[0], disabled=rights[1])
+    accounts.close(admin, opened.public_id, None, CLIENT)
+    registered, *others = tables.events
+    assert (registered.act, registered.session_id) == (Act.REGISTERED, opened.session_id)
+    assert registered.actor is None
+    assert [event.act for event in others] == [
+        Act.ADMIN_GRANTED,
+        Act.ADMIN_REVOKED,
+        Act.DISABLED,
+        Act.ENABLED,
+        Act.DELETED,
+    ]
+    assert {event.actor for event in others} == {admin.user.public_id}
+    assert {event.public_id for event in tables.events} == {opened.public_id}
+    assert [(message.errand, message.public_id) for message in tables.messages] == [
+        (Errand.VERIFY_EMAIL, opened.public_id),
+        (Errand.ANONYMISE, opened.public_id),
+    ]
+
+
+def test_what_the_operator_does_is_told_as_such(
+    accounts: AccountService, users: FakeUserStore
+) -> None:
+    users.tables.events.clear()
+    user = accounts.enrol(EmailAddress("new@example.com"), Username("New"), NewPassword(PASSWORD))
+    accounts.promote(EmailAddress("new@example.com"))
+    assert [(event.act, event.actor, event.public_id) for event in users.tables.events] == [
+        (Act.REGISTERED, OPERATOR, user.public_id),
+        (Act.ADMIN_GRANTED, OPERATOR, user.public_id),
+    ]

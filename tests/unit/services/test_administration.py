@@ -2,16 +2,21 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.activity import OPERATOR, Act
 from chalicelib.domain.errors import LastAdminError, UnavailableError, UserNotFoundError
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.users import User
 from chalicelib.services.administration import OperatorService
-from tests.fakes import FakeSessionStore, FakeUserStore, public_id
+from chalicelib.services.trails import TrailService
+from tests.fakes import FakeSessionStore, FakeTables, FakeUserStore, public_id
 from tests.samples import a_session, a_user, add
 
 
 @pytest.fixture
-def operator(users: FakeUserStore, session_store: FakeSessionStore) -> OperatorService:
-    return OperatorService(users, session_store)
+def operator(
+    users: FakeUserStore, session_store: FakeSessionStore, trails: TrailService
+) -> OperatorService:
+    return OperatorService(users, session_store, trails)
 
 
 # Finding
@@ -189,6 +194,29 @@ def test_who_changes_all_the_time_is_given_up_on(
     monkeypatch.setattr(users, "get", lambda _: a_user(1, username="As it was"))
     with pytest.raises(UnavailableError):
         operator.remove(a_user(1, username="As it was"))
+
+
+def test_what_the_operator_did_is_kept_as_theirs(
+    operator: OperatorService, users: FakeUserStore, tables: FakeTables
+) -> None:
+    add(users, a_user(1, admin=True))
+    user = a_user(2)
+    add(users, user)
+    for rights in ({"admin": True}, {"admin": False}, {"disabled": True}, {"disabled": False}):
+        user = operator.set_rights(user, **rights)
+    operator.end_sessions(user)
+    operator.remove(user)
+    assert [event.act for event in tables.events] == [
+        Act.ADMIN_GRANTED,
+        Act.ADMIN_REVOKED,
+        Act.DISABLED,
+        Act.ENABLED,
+        Act.SESSIONS_ENDED,
+        Act.DELETED,
+    ]
+    assert {(event.public_id, event.actor) for event in tables.events} == {(public_id(2), OPERATOR)}
+    (message,) = tables.messages
+    assert (message.errand, message.public_id) == (Errand.ANONYMISE, public_id(2))
 
 
 # Exporting

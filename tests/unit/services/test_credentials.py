@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Count
 from chalicelib.domain.errors import (
     InvalidInputError,
@@ -11,9 +12,11 @@ from chalicelib.domain.errors import (
     UnavailableError,
     WrongPasswordError,
 )
+from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
-from chalicelib.domain.sessions import Session, TokenSet
+from chalicelib.domain.sessions import Client, Session, TokenSet
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.attempts import AttemptService
@@ -25,6 +28,7 @@ from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.sessions import SessionService
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
     FakeClock,
@@ -60,10 +64,11 @@ def credentials(
     hasher: PasswordHasher,
     token_sets: TokenSetService,
     attempts: AttemptService,
+    trails: TrailService,
 ) -> CredentialService:
     add(users, a_user(), hasher.hash(RIGHT))
     users.tables.sessions.clear()
-    return CredentialService(users, policy, hasher, token_sets, attempts)
+    return CredentialService(users, policy, hasher, token_sets, attempts, trails)
 
 
 @pytest.fixture
@@ -74,10 +79,18 @@ def sessions(
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
+    trails: TrailService,
     clock: FakeClock,
 ) -> SessionService:
     return SessionService(
-        users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+        users,
+        session_store,
+        hasher,
+        token_sets,
+        refresh_tokens,
+        attempts,
+        trails,
+        clock=clock,
     )
 
 
@@ -212,12 +225,18 @@ class _Rival:
         users.change_password = self.change  # type: ignore[method-assign] # for this store alone
 
     def change(
-        self, before: Credentials, new_hash: str, session: Session, given_back: Count
+        self,
+        before: Credentials,
+        new_hash: str,
+        session: Session,
+        given_back: Count,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> bool:
         if self._times:
             self._times -= 1
             self._act()
-        return self._change(before, new_hash, session, given_back)
+        return self._change(before, new_hash, session, given_back, trail=trail)
 
 
 def test_a_login_that_hashes_the_password_anew_does_not_hinder_a_change(
@@ -285,3 +304,24 @@ def test_without_a_store_or_keys_nothing_changes(
     users.down = True
     with pytest.raises(UnavailableError):
         credentials.change(a_caller(), RIGHT, NEW, CLIENT)
+
+
+def test_a_new_password_is_kept_in_mind_and_told_to_its_owner(
+    credentials: CredentialService, log_in: LogIn, users: FakeUserStore
+) -> None:
+    _, caller = log_in()
+    users.tables.events.clear()
+    with pytest.raises(WrongPasswordError):
+        credentials.change(caller, Password("wrong"), NEW, CLIENT)
+    credentials.confirm(caller, RIGHT, CLIENT)
+    credentials.change(caller, RIGHT, NEW, Client.of("192.0.2.1", "tests", "de"))
+    assert [event.act for event in users.tables.events] == [
+        Act.PASSWORD_REFUSED,
+        Act.PASSWORD_CHANGED,
+    ]
+    (notice,) = users.tables.messages
+    assert (notice.errand, notice.address, notice.language) == (
+        Errand.PASSWORD_CHANGED,
+        "user-1@example.com",
+        "de",
+    )

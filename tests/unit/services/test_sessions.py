@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.errors import (
     NotAllowedError,
     RefreshTokenInvalidError,
@@ -18,6 +19,7 @@ from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, RefreshToken, Session, TokenSet
 from chalicelib.domain.times import epoch_seconds
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
@@ -26,6 +28,7 @@ from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens
 from chalicelib.services.sessions import SessionService
 from chalicelib.services.token_sets import TokenSetService
+from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
     FakeClock,
@@ -78,11 +81,19 @@ def service(
     token_sets: TokenSetService,
     refresh_tokens: RefreshTokens,
     attempts: AttemptService,
+    trails: TrailService,
     clock: FakeClock,
 ) -> Service:
     def service(hasher: PasswordHasher) -> SessionService:
         return SessionService(
-            users, session_store, hasher, token_sets, refresh_tokens, attempts, clock=clock
+            users,
+            session_store,
+            hasher,
+            token_sets,
+            refresh_tokens,
+            attempts,
+            trails,
+            clock=clock,
         )
 
     return service
@@ -318,7 +329,7 @@ def test_a_session_of_an_older_version_does_not_count(
 ) -> None:
     for _ in range(3):
         opened = _log_in(sessions)
-    sessions.end_all(authenticator.authenticate(opened.access_token))
+    sessions.end_all(authenticator.authenticate(opened.access_token), CLIENT)
     alive = [_log_in(sessions) for _ in range(3)]
     for token_set in alive:
         caller = authenticator.authenticate(token_set.access_token)
@@ -348,7 +359,7 @@ def test_when_fewer_are_allowed_than_there_are_the_oldest_end_at_the_next_login(
 def test_a_login_that_finds_each_slot_taken_just_before_gives_up(
     sessions: SessionService, session_store: FakeSessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_store, "open", lambda *_: False)
+    monkeypatch.setattr(session_store, "open", lambda *_, trail: bool(not trail))
     with pytest.raises(UnavailableError):
         _log_in(sessions)
 
@@ -435,9 +446,9 @@ def test_a_reuse_is_told_although_the_answer_to_its_end_is_lost(
     clock.step(seconds=10)
     end = session_store.end
 
-    def fail(public_id: str, session_id: str, revoked_until: int) -> None:
+    def fail(public_id: str, session_id: str, revoked_until: int, *, trail: Trail) -> None:
         if arrives:
-            end(public_id, session_id, revoked_until)
+            end(public_id, session_id, revoked_until, trail=trail)
         raise UnavailableError
 
     with monkeypatch.context() as patch:
@@ -456,10 +467,12 @@ class _Rival:
         self._act = act
         store.rotate = self.rotate  # type: ignore[method-assign] # for this store alone
 
-    def rotate(self, session: Session, used: RefreshToken) -> Session | None:
+    def rotate(
+        self, session: Session, used: RefreshToken, *, trail: Trail = NO_TRAIL
+    ) -> Session | None:
         act, self._act = self._act, lambda: None
         act()
-        return self._rotate(session, used)
+        return self._rotate(session, used, trail=trail)
 
 
 def test_of_two_refreshes_at_once_both_get_the_same_token(
@@ -477,7 +490,7 @@ def test_a_refresh_that_meets_a_logout_is_refused(
     sessions: SessionService, session_store: FakeSessionStore, tables: FakeTables
 ) -> None:
     token_set = _log_in(sessions)
-    _Rival(session_store, lambda: sessions.log_out(_shown_by(token_set)))
+    _Rival(session_store, lambda: sessions.log_out(_shown_by(token_set), CLIENT))
     assert _refuses_refresh(sessions, token_set.refresh_token)
     assert not tables.sessions
 
@@ -596,7 +609,7 @@ def test_a_logged_out_token_is_refused_for_as_long_as_it_could_be_used(
     sessions: SessionService, authenticator: Authenticator, clock: FakeClock
 ) -> None:
     token_set = _log_in(sessions)
-    sessions.log_out(_shown_by(token_set))
+    sessions.log_out(_shown_by(token_set), CLIENT)
     for _ in range(905):
         with pytest.raises(TokenRevokedError):
             authenticator.authenticate(token_set.access_token)
@@ -609,7 +622,7 @@ def test_logging_out_ends_every_token_of_the_session_and_no_other(
 ) -> None:
     phone, laptop = _log_in(sessions), _log_in(sessions)
     later = sessions.refresh(phone.refresh_token, CLIENT)
-    sessions.log_out(_shown_by(phone))
+    sessions.log_out(_shown_by(phone), CLIENT)
     for token_set in (phone, later):
         with pytest.raises(TokenRevokedError):
             authenticator.authenticate(token_set.access_token)
@@ -622,14 +635,14 @@ def test_an_ended_session_is_remembered_for_longer_than_the_longest_token_of_any
     sessions: SessionService, tables: FakeTables
 ) -> None:
     token_set = _log_in(sessions)
-    sessions.log_out(_shown_by(token_set))
+    sessions.log_out(_shown_by(token_set), CLIENT)
     assert tables.revoked == {token_set.session_id: epoch_seconds(START) + 86_400 + 5 + 30}
 
 
 def test_logging_out_twice_is_no_fault(sessions: SessionService) -> None:
     token_set = _log_in(sessions)
     for _ in range(2):
-        sessions.log_out(_shown_by(token_set))
+        sessions.log_out(_shown_by(token_set), CLIENT)
 
 
 def test_a_logout_that_was_not_remembered_is_not_called_done(
@@ -638,7 +651,7 @@ def test_a_logout_that_was_not_remembered_is_not_called_done(
     token_set = _log_in(sessions)
     session_store.down = True
     with pytest.raises(UnavailableError):
-        sessions.log_out(_shown_by(token_set))
+        sessions.log_out(_shown_by(token_set), CLIENT)
 
 
 def test_a_session_is_ended_from_another_one(
@@ -646,7 +659,7 @@ def test_a_session_is_ended_from_another_one(
 ) -> None:
     phone, laptop = _log_in(sessions), _log_in(sessions)
     caller = authenticator.authenticate(laptop.access_token)
-    sessions.end(caller, phone.session_id)
+    sessions.end(caller, phone.session_id, CLIENT)
     with pytest.raises(TokenRevokedError):
         authenticator.authenticate(phone.access_token)
     assert _refuses_refresh(sessions, phone.refresh_token)
@@ -661,7 +674,7 @@ def test_a_session_that_is_not_the_callers_or_has_ended_is_not_found(
 ) -> None:
     ended, present = _log_in(sessions), _log_in(sessions)
     caller = authenticator.authenticate(present.access_token)
-    sessions.end(caller, ended.session_id)
+    sessions.end(caller, ended.session_id, CLIENT)
     foreign = a_session(a_user(2), number=7)
     session_store.rows[foreign.public_id, foreign.slot] = foreign
     lapsed = a_session(number=8, expires_at=clock())
@@ -678,7 +691,7 @@ def test_a_session_that_is_not_the_callers_or_has_ended_is_not_found(
         present.session_id + "0",
     ):
         with pytest.raises(SessionNotFoundError):
-            sessions.end(caller, session_id)
+            sessions.end(caller, session_id, CLIENT)
     assert session_store.rows[foreign.public_id, 7] == foreign
 
 
@@ -687,7 +700,7 @@ def test_all_sessions_end_at_once_and_new_ones_can_be_opened(
 ) -> None:
     opened = [_log_in(sessions) for _ in range(3)]
     caller = authenticator.authenticate(opened[0].access_token)
-    sessions.end_all(caller)
+    sessions.end_all(caller, CLIENT)
     for token_set in opened:
         with pytest.raises(TokenRevokedError):
             authenticator.authenticate(token_set.access_token)
@@ -703,25 +716,25 @@ def test_whoever_is_gone_meanwhile_has_no_sessions_to_end(
 ) -> None:
     users.rows.clear()
     with pytest.raises(TokenInvalidError):
-        sessions.end_all(a_caller())
+        sessions.end_all(a_caller(), CLIENT)
 
 
 def test_an_admin_ends_all_sessions_of_anybody(
     sessions: SessionService, authenticator: Authenticator, users: FakeUserStore
 ) -> None:
     token_set = _log_in(sessions)
-    sessions.end_all_of(a_caller(a_user(2, admin=True)), a_user().public_id)
+    sessions.end_all_of(a_caller(a_user(2, admin=True)), a_user().public_id, CLIENT)
     with pytest.raises(TokenRevokedError):
         authenticator.authenticate(token_set.access_token)
     with pytest.raises(UserNotFoundError):
-        sessions.end_all_of(a_caller(admin=True), public_id(9))
+        sessions.end_all_of(a_caller(admin=True), public_id(9), CLIENT)
     calls = users.calls
     for impossible in ("nobody", ""):
         with pytest.raises(UserNotFoundError):
-            sessions.end_all_of(a_caller(admin=True), impossible)
+            sessions.end_all_of(a_caller(admin=True), impossible, CLIENT)
     assert users.calls == calls, "what cannot be a user is not looked for"
     before = users.rows[a_user().public_id].user.token_version
-    sessions.end_all_of(a_caller(admin=True), "me")
+    sessions.end_all_of(a_caller(admin=True), "me", CLIENT)
     assert users.rows[a_user().public_id].user.token_version == before + 1
 
 
@@ -731,5 +744,66 @@ def test_only_an_admin_ends_the_sessions_of_others(
     token_set = _log_in(sessions)
     for whose in (a_user().public_id, "me", public_id(9)):
         with pytest.raises(NotAllowedError):
-            sessions.end_all_of(a_caller(), whose)
+            sessions.end_all_of(a_caller(), whose, CLIENT)
     assert authenticator.authenticate(token_set.access_token).user.public_id == a_user().public_id
+
+
+# What is kept of it
+
+
+def _acts(tables: FakeTables) -> list[tuple[Act, str, str | None]]:
+    return [(event.act, event.public_id, event.session_id) for event in tables.events]
+
+
+def test_what_is_done_with_a_session_is_kept(
+    sessions: SessionService, tables: FakeTables, clock: FakeClock
+) -> None:
+    whose = a_user().public_id
+    opened = _log_in(sessions)
+    follower = sessions.refresh(opened.refresh_token, CLIENT)
+    sessions.refresh(opened.refresh_token, CLIENT)  # forgiven, which changes nothing
+    clock.step(seconds=20)
+    with pytest.raises(RefreshTokenInvalidError):
+        sessions.refresh(opened.refresh_token, CLIENT)
+    second, third = _log_in(sessions), _log_in(sessions)
+    sessions.end(_shown_by(third), second.session_id, CLIENT)
+    sessions.log_out(_shown_by(third), CLIENT)
+    sessions.end_all(_shown_by(third), CLIENT)
+    assert follower.session_id == opened.session_id
+    assert _acts(tables) == [
+        (Act.LOGGED_IN, whose, opened.session_id),
+        (Act.REFRESHED, whose, opened.session_id),
+        (Act.REFRESH_TOKEN_REUSED, whose, opened.session_id),
+        (Act.LOGGED_IN, whose, second.session_id),
+        (Act.LOGGED_IN, whose, third.session_id),
+        (Act.SESSION_ENDED, whose, second.session_id),
+        (Act.LOGGED_OUT, whose, third.session_id),
+        (Act.SESSIONS_ENDED, whose, None),
+    ]
+    assert all(event.client == CLIENT and event.actor is None for event in tables.events)
+
+
+def test_a_login_that_fails_is_kept_whether_or_not_there_is_such_an_account(
+    sessions: SessionService, tables: FakeTables, users: FakeUserStore
+) -> None:
+    for email in ("zoe@example.com", "nobody@example.com"):
+        with pytest.raises(WrongCredentialsError):
+            sessions.log_in_by_email(email, Password("wrong"), CLIENT)
+    users.change(a_user().public_id, disabled=True)
+    with pytest.raises(WrongCredentialsError):
+        _log_in(sessions)
+    known, unknown, disabled = tables.events
+    assert known.act == unknown.act == disabled.act == Act.LOGIN_FAILED
+    assert known.public_id == disabled.public_id == a_user().public_id
+    assert unknown.public_id.startswith("nobody#")
+
+
+def test_an_admin_who_ends_sessions_is_named(sessions: SessionService, tables: FakeTables) -> None:
+    _log_in(sessions)
+    sessions.end_all_of(a_caller(a_user(2, admin=True)), a_user().public_id, CLIENT)
+    ended = tables.events[-1]
+    assert (ended.act, ended.public_id, ended.actor) == (
+        Act.SESSIONS_ENDED,
+        a_user().public_id,
+        public_id(2),
+    )
