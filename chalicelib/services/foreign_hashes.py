@@ -17,14 +17,15 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 Verifier = Callable[[str], bool]
 """Tells whether a text is the password, comparing in constant time."""
 
-HIGHEST_BCRYPT_COST = 16
-"""Four seconds of a function's one processor; the next would take eight."""
+_HIGHEST_BCRYPT_COST = 15
+"""Two seconds of a function's one processor, and twice that for a password with a NUL."""
 _LONGEST_BCRYPT_INPUT = 72
 _MOST_KIBIBYTES = 512 * 1_024
-_MOST_WORK = 4 * 1_024 * 1_024
+_MOST_WORK = 2 * 1_024 * 1_024
 """Of Argon2: kibibytes, times how often they are gone over."""
 _MOST_LANES = 64
-_MOST_SCRYPT_MEMORY = 256 * 1_024 * 1_024
+_MOST_SCRYPT_MEMORY = 257 * 1_024 * 1_024
+"""256 MiB for the rounds, and a little for what runs side by side."""
 _MOST_SCRYPT_WORK = 1_024 * 1_024 * 1_024
 """Octets, times how often they are filled."""
 _MOST_ITERATIONS = 10_000_000
@@ -77,7 +78,7 @@ def _django_bcrypt_sha256(parts: re.Match[str]) -> Verifier:
 
 def _bcrypt_comparison(parts: re.Match[str]) -> Callable[[bytes], bool]:
     cost, salt, digest = int(parts["cost"]), parts["salt"], parts["digest"]
-    if cost > HIGHEST_BCRYPT_COST:
+    if cost > _HIGHEST_BCRYPT_COST:
         raise ValueError(_TOO_DEAR)
     if cost < 4:  # noqa: PLR2004 - bcrypt's own least
         raise ValueError(_MALFORMED)
@@ -118,10 +119,10 @@ def _django_scrypt(parts: re.Match[str]) -> Verifier:
 
 def _scrypt(parts: re.Match[str], salt: bytes, rounds: int) -> Verifier:
     block, parallel = int(parts["block"]), int(parts["parallel"])
-    memory = 128 * rounds * block
-    # What runs side by side elsewhere does so one after the other here, each with its own share
-    # of what is mixed at the beginning and at the end.
-    if memory > _MOST_SCRYPT_MEMORY or memory * parallel > _MOST_SCRYPT_WORK:
+    # RFC 7914, section 6: a large block for each of those that run side by side, which they do one
+    # after the other here, and one for each round.
+    memory = 128 * block * (rounds + parallel)
+    if memory > _MOST_SCRYPT_MEMORY or 128 * block * rounds * parallel > _MOST_SCRYPT_WORK:
         raise ValueError(_TOO_DEAR)
     digest = _octets(parts["digest"])
     if rounds < 2 or rounds & (rounds - 1):  # noqa: PLR2004 - RFC 7914, section 2
