@@ -2,7 +2,7 @@
 
 import heapq
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
+from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
 from chalicelib.domain.trails import NO_TRAIL, Trail
@@ -83,11 +84,7 @@ class DynamoUserStore:
             EmailTakenError, UsernameTakenError: another user has the name.
             UnavailableError: nothing was written, or the answer was lost.
         """
-        rows = (
-            _item_of(user, password_hash),
-            MarkerItem(_email_marker(fold(user.email)), public_id=user.public_id),
-            MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
-        )
+        rows = _rows_of(user, password_hash)
 
         def put(transaction: TransactWrite) -> None:
             if opening is not None:
@@ -350,6 +347,51 @@ class DynamoUserStore:
             users=tuple(map(user_of, shown)),
             next_position=shown[-1].listed_at if len(items) > limit else None,
         )
+
+    def owners(self, claims: Sequence[Claim]) -> list[Owners]:
+        """Read the rows that would be in the way, in one consistent read: of 33 claims at most."""
+        keys = [
+            (
+                _email_marker(one.email_key),
+                _username_marker(one.username_key),
+                user_key(one.public_id),
+            )
+            for one in claims
+        ]
+        # A user's row has who it belongs to under the same name as a marker.
+        wanted = [{"pk": {"S": key}} for three in keys for key in three]
+        rows = read_together(self._connection, {MarkerItem: wanted})[MarkerItem]
+        found = {row.pk: row.public_id for row in rows}
+        return [Owners(*map(found.get, three)) for three in keys]
+
+    def add_all(self, arrivals: Sequence[Arrival]) -> bool:
+        """Write all users, their markers and events in one transaction: 25 arrivals at most."""
+
+        def put(transaction: TransactWrite) -> None:
+            for arrival in arrivals:
+                for row in _rows_of(arrival.credentials.user, arrival.credentials.password_hash):
+                    transaction.save(row, condition=type(row).pk.does_not_exist())
+                write_trail(transaction, Trail((arrival.event,)))
+
+        return not self._transactions.run(put)
+
+    def hashes(self, public_ids: Sequence[str]) -> dict[str, str]:
+        """Read the password hashes of users, of 100 at most, in one consistent read.
+
+        Raises:
+            UnavailableError: the store cannot answer in full now.
+        """
+        wanted = [{"pk": {"S": user_key(public_id)}} for public_id in public_ids]
+        rows = read_together(self._connection, {UserItem: wanted})[UserItem]
+        return {row.public_id: row.password_hash for row in rows}
+
+
+def _rows_of(user: User, password_hash: str) -> tuple[UserItem, MarkerItem, MarkerItem]:
+    return (
+        _item_of(user, password_hash),
+        MarkerItem(_email_marker(fold(user.email)), public_id=user.public_id),
+        MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
+    )
 
 
 def _email_marker(key: str) -> str:
