@@ -42,6 +42,7 @@ from tests.fakes import (
     FakeSessionStore,
     FakeStandingStore,
     FakeTables,
+    FakeTrailStore,
     FakeUserStore,
 )
 from tests.samples import claims_of
@@ -422,6 +423,10 @@ class _InMemory(Container):
     @cached_property
     def _users(self) -> FakeUserStore:  # type: ignore[override] # it keeps the same contract
         return FakeUserStore(self.tables)
+
+    @cached_property
+    def _trail_store(self) -> FakeTrailStore:  # type: ignore[override] # likewise
+        return FakeTrailStore(self.tables)
 
     @cached_property
     def _sessions(self) -> FakeSessionStore:  # type: ignore[override] # likewise
