@@ -445,10 +445,6 @@ class _InMemory(Container):
         return FakeUserStore(self.tables)
 
     @cached_property
-    def _trail_store(self) -> FakeTrailStore:  # type: ignore[override] # likewise
-        return FakeTrailStore(self.tables)
-
-    @cached_property
     def _sessions(self) -> FakeSessionStore:  # type: ignore[override] # likewise
         return FakeSessionStore(self.tables)
 
