@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin rotate-keys revoke-key test test-node lint format lock openapi clean \
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -32,6 +32,9 @@ mail: .venv/.installed ## Show the mails that make run has sent (TO=somebody, or
 
 admin: .venv/.installed .venv-cloud/.installed ## Make or promote an admin (EMAIL=you@example.com, STAGE=prod if not here)
 	@exec $(BIN)/python -m infra.admin "$$EMAIL" "$$STAGE"
+
+users: .venv/.installed .venv-cloud/.installed ## Look after accounts (DO="show you@example.com", DO=--help, STAGE=prod if not here)
+	@exec $(BIN)/python -m infra.users --from-make "$$DO" "$$STAGE"
 
 rotate-keys: .venv/.installed .venv-cloud/.installed ## Take the next step to a new signing key (STAGE=prod if not here)
 	@exec $(BIN)/python -m infra.rotate_keys "$$STAGE"

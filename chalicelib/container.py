@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from chalicelib.services.accounts import AccountService
     from chalicelib.services.activity import ActivityService
+    from chalicelib.services.administration import OperatorService
     from chalicelib.services.attempts import AttemptService
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
     from chalicelib.services.cursors import CursorSigner
     from chalicelib.services.emails import EmailService
     from chalicelib.services.exports import ExportService
+    from chalicelib.services.imports import ImportService
     from chalicelib.services.key_revocation import KeyRevocation
     from chalicelib.services.key_rotation import KeyRotation
     from chalicelib.services.keyring import KeyRing
@@ -210,6 +212,30 @@ class Container:
         self._connection  # noqa: B018 - binds the tables
         store = SsmKeyStore(self.settings.keys_path)
         return KeyRevocation(store, DynamoRevocationStore(), self._clock)
+
+    @cached_property
+    def operator(self) -> "OperatorService":
+        """Administering accounts at a command line."""
+        from chalicelib.services.administration import OperatorService
+
+        return OperatorService(self._users, self._sessions, self._trails)
+
+    @cached_property
+    def imports(self) -> "ImportService":
+        """Importing accounts from another system."""
+        import time
+
+        from chalicelib.services.imports import ImportService
+
+        return ImportService(
+            self._users,
+            self._hasher,
+            self._trails,
+            clock=self._clock,
+            new_id=self._new_id,
+            random_below=self._random_below,
+            sleep=time.sleep,
+        )
 
     @cached_property
     def outbox(self) -> "Outbox":

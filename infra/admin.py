@@ -12,8 +12,9 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
-from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username
+from chalicelib.domain.names import EmailAddress
 from chalicelib.domain.passwords import NewPassword
+from chalicelib.services.imports import made_username
 from infra.commands import RefusedError, open_stage, run_command
 
 if TYPE_CHECKING:
@@ -64,12 +65,10 @@ def _ask_password(email: EmailAddress, shortest: int) -> NewPassword:
 
 def _register(accounts: "AccountService", email: EmailAddress, password: NewPassword) -> None:
     """Open an account, named after the address; digits follow if that name is taken."""
-    name = email.rpartition("@")[0]
     for attempt in range(_USERNAME_ATTEMPTS):
         digits = f"{secrets.randbelow(10_000):04}" if attempt else ""
         try:
-            username = Username.parse(name[: LONGEST_USERNAME - len(digits)] + digits)
-            accounts.enrol(email, username, password)
+            accounts.enrol(email, made_username(email, digits), password)
         except UsernameTakenError:
             continue
         except EmailTakenError:

@@ -3,7 +3,7 @@
 The stores and the key source pass the same tests as the real ones: tests/store.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
+from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenFacts, MailedTokenRecord
 from chalicelib.domain.names import fold
 from chalicelib.domain.outbox import Message
@@ -102,7 +103,6 @@ class FakeTables:
     counts: dict[tuple[tuple[str, ...], int], int] = field(default_factory=dict)
     """How many attempts, by what is counted and when the window began."""
     addresses: dict[tuple[str, str], KnownAddress] = field(default_factory=dict)
-
     events: list[Event] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 
@@ -343,12 +343,47 @@ class FakeUserStore(_Breakable):
             next_position=shown[-1] if len(order) > limit else None,
         )
 
+    def owners(self, claims: Sequence[Claim]) -> list[Owners]:
+        self._called()
+        return [
+            Owners(
+                self._whose(_email_key, claim.email_key),
+                self._whose(_username_key, claim.username_key),
+                claim.public_id if claim.public_id in self.rows else None,
+            )
+            for claim in claims
+        ]
+
+    def add_all(self, arrivals: Sequence[Arrival]) -> bool:
+        self._called()
+        users = [arrival.credentials.user for arrival in arrivals]
+        if any(
+            user.public_id in self.rows
+            or self._of(_email_key, fold(user.email))
+            or self._of(_username_key, fold(user.username))
+            for user in users
+        ):
+            return False
+        for arrival in arrivals:
+            self.rows[arrival.credentials.user.public_id] = arrival.credentials
+            self.tables.keep(Trail((arrival.event,)))
+        return True
+
+    def hashes(self, public_ids: Sequence[str]) -> dict[str, str]:
+        self._called()
+        known = [public_id for public_id in public_ids if public_id in self.rows]
+        return {public_id: self.rows[public_id].password_hash for public_id in known}
+
     def change(self, public_id: str, **changes: object) -> User:
         """Set the scene behind the contract's back."""
         row = self.rows[public_id]
         user = replace(row.user, **changes)  # type: ignore[arg-type] # named by the tests
         self.rows[public_id] = Credentials(user, row.password_hash)
         return user
+
+    def _whose(self, name_of: Callable[[User], str], key: str) -> str | None:
+        row = self._of(name_of, key)
+        return row.user.public_id if row else None
 
     def _of(self, name_of: Callable[[User], str], key: str) -> Credentials | None:
         return next((row for row in self.rows.values() if name_of(row.user) == key), None)

@@ -202,3 +202,41 @@ def an_event(number: int = 1, owner: int = 1, **facts: Any) -> Event:
         "client": CLIENT,
     }
     return Event(**defaults | facts)
+
+
+FOREIGN_PASSWORD = "Grüße, Zoë & 🦊"
+FOREIGN_HASHES = {
+    "bcrypt 2a": "$2a$05$Qfj.o6/mixlm1XB0GkbhAOfBOc1M4r9HN1KWqnq6yj8HtpbFectCm",
+    "bcrypt 2b": "$2b$05$yuMW0bWrney5CudeQA17h.T/Jc70yZbqq/TtGvlDxK5nOWy9iXjQC",
+    "bcrypt 2y": "$2y$05$9cqqip/mjvzMCgj8RoBinuJf1Smi1y3W5JWtfpoG4bjUIBup9eTeG",
+    "Django bcrypt": "bcrypt$$2b$05$54hEQhaw4BZyvIyyNL42Q.S1N6i7b5HXyRsd3biL7q0xJ0eoty8Ia",
+    "Django bcrypt_sha256": (
+        "bcrypt_sha256$$2b$05$60/wmuTXsp3dDCOM4Eky2e8R.xsslCeFKbYppxy2xLCOYpG8pxpT6"
+    ),
+    "argon2id": (
+        "$argon2id$v=19$m=1024,t=2,p=2$keLJkC/VDwinxPGfjMVWcg"
+        "$oJZWMFgWYOqy0Xzb9Qanj8bmZBBIamFZoBV1JTii4qk"
+    ),
+    "Passlib argon2id": (
+        "$argon2id$v=19$m=1024,t=2,p=1$NuacE0LI+b9XKgUA4Lx3rg"
+        "$R7UWu/3LmG55ugAjTUMDoeVOaXFJqUS4G3h2zf6s7y8"
+    ),
+    "Django argon2id": (
+        "argon2$argon2id$v=19$m=1024,t=2,p=8$R2dWaVI0M1Q4b000TWl4V3RCTER2Ng"
+        "$xD8T4vdg5jWyPJKmgeLSbqKAbfDVf9aSCZlUODqlliY"
+    ),
+    "Passlib scrypt": (
+        "$scrypt$ln=10,r=8,p=1$ubfWmlPqvbd2znkPgTAGYA$Z0X4DvETjYukdCdkk/2E7kQdxF/J8Wv/hsoMX9F87O0"
+    ),
+    "Passlib scrypt, side by side": (
+        "$scrypt$ln=8,r=16,p=3$TclZyxnjXGtNKWUshXBOaQ$VH92NLMRoczXSFe7CCFBgmvRXaROflubRrU0vmpfPG4"
+    ),
+    "Django scrypt": (
+        "scrypt$1024$wRTesJfDbYcQskpKazQV4K$8$5"
+        "$uqWnTpcFCm29I0S35Un5GNQjb1sPogyx5zXKh5nd2X7kPeEs8QbDVTmT9j0ETbiKJ7w8j2xidZGb5wqaNOV+uQ=="
+    ),
+    "Django pbkdf2_sha256": (
+        "pbkdf2_sha256$1000$bauWCGO7UgR0IieUH5zoii$fVqcxsvNXHoRXCgjyKCEMFeUafgjHRurVQSyiz/nj08="
+    ),
+}
+"""Of that password, as other systems write them: see tests/unit/services/test_foreign_hashes.py."""

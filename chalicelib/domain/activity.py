@@ -69,3 +69,6 @@ class EventPage:
 
 OPERATOR = "operator"
 """The actor when a command of the service's operator did it."""
+
+COMMAND = Client("", "")
+"""Where the operator's commands are run, of which nothing is kept."""

@@ -1,11 +1,12 @@
 """Changes of a user: what is to be different, all of it or nothing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Self
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.names import fold
 
 LARGEST_METADATA = 4_096
@@ -67,6 +68,21 @@ class Changes:
     def end_sessions(self) -> bool:
         """Whether every session and access token ends with them."""
         return self.disabled is True or self.password_change_required is True
+
+    def acts(self) -> Iterator[tuple[Act, Mapping[str, str]]]:
+        """What they are called in the account's activity, and what it says of each."""
+        renaming = self.renaming
+        if renaming is not None and renaming.before != renaming.after:
+            yield Act.USERNAME_CHANGED, {"from": renaming.before, "to": renaming.after}
+        if self.metadata is not None:
+            yield Act.METADATA_CHANGED, {}
+        if self.admin is not None:
+            yield Act.ADMIN_GRANTED if self.admin else Act.ADMIN_REVOKED, {}
+        if self.disabled is not None:
+            yield Act.DISABLED if self.disabled else Act.ENABLED, {}
+        if self.password_change_required is not None:
+            required = "yes" if self.password_change_required else "no"
+            yield Act.PASSWORD_CHANGE_REQUIRED, {"required": required}
 
 
 class Unchanged(Enum):

@@ -6,6 +6,8 @@ from typing import Self
 SHORTEST_PASSWORD = 8
 """Whatever a stage says: the least that NIST SP 800-63B-4, section 3.1.1.2, lets any have."""
 LONGEST_PASSWORD = 128
+NO_PASSWORD = "!"  # noqa: S105 - it is none
+"""In the place of a password's hash: nothing matches it, so nobody logs in until it is replaced."""
 _LONGEST_DECOMPOSED = 4 * LONGEST_PASSWORD
 """No character in NFC has more than four canonical parts, so nothing longer can be a password."""
 
@@ -13,9 +15,11 @@ _LONGEST_DECOMPOSED = 4 * LONGEST_PASSWORD
 class Password:
     """A password as somebody presents it: any text, in NFC (RFC 8265, section 4.1)."""
 
-    __slots__ = ("text",)
+    __slots__ = ("given", "text")
 
     def __init__(self, text: str) -> None:
+        self.given = text
+        """As it was typed: what systems hashed that knew of no normal form."""
         # Putting many marks in order takes the square of their number, so what is too long to be
         # anybody's stays as it is.
         normal = len(text) <= _LONGEST_DECOMPOSED

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chalicelib.domain.activity import OPERATOR, Act, Event
+from chalicelib.domain.activity import COMMAND, OPERATOR, Act
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     AccountsError,
@@ -32,8 +32,6 @@ from chalicelib.services.token_sets import TokenSetService
 from chalicelib.services.trails import TrailService
 
 _ATTEMPTS = 3
-_COMMAND = Client("", "")
-"""Where the operator's commands are run, of which nothing is kept."""
 
 
 class UserStore(Protocol):
@@ -199,7 +197,7 @@ class AccountService:
         """
         self._policy.check(password, "password", email=email, username=username)
         user = self._new_user(email, username)
-        event = self._trails.event(Act.REGISTERED, user.public_id, _COMMAND, actor=OPERATOR)
+        event = self._trails.event(Act.REGISTERED, user.public_id, COMMAND, actor=OPERATOR)
         self._users.add(user, self._hasher.hash(password), None, trail=Trail((event,)))
         return user
 
@@ -264,7 +262,7 @@ class AccountService:
         if user is None:
             raise UserNotFoundError
         if not user.admin:
-            event = self._trails.event(Act.ADMIN_GRANTED, user.public_id, _COMMAND, actor=OPERATOR)
+            event = self._trails.event(Act.ADMIN_GRANTED, user.public_id, COMMAND, actor=OPERATOR)
             self._users.update(user.public_id, Changes(admin=True), trail=Trail((event,)))
         return not user.admin
 
@@ -355,7 +353,15 @@ class AccountService:
         self, caller: Principal, public_id: str, changes: Changes, client: Client
     ) -> User | None:
         """Change a user, if they still have the username that is to be replaced: else None."""
-        trail = Trail(tuple(self._events(caller, public_id, changes, client)))
+        actor = caller.user.public_id
+        session_id = caller.session_id if public_id == actor else None
+        events = (
+            self._trails.event(
+                act, public_id, client, actor=actor, session_id=session_id, **changed
+            )
+            for act, changed in changes.acts()
+        )
+        trail = Trail(tuple(events))
         others = self._staying(caller, public_id) if changes.weaken else (None,)
         for other in others:
             try:
@@ -367,35 +373,6 @@ class AccountService:
             if changed is Unchanged.OTHER_USERNAME:
                 return None
         raise _no_admin_stays(caller, public_id)
-
-    def _events(
-        self, caller: Principal, public_id: str, changes: Changes, client: Client
-    ) -> Iterator[Event]:
-        """What the changes are called in the account's activity."""
-        own = public_id == caller.user.public_id
-
-        def event(act: Act, **changed: str) -> Event:
-            return self._trails.event(
-                act,
-                public_id,
-                client,
-                actor=caller.user.public_id,
-                session_id=caller.session_id if own else None,
-                **changed,
-            )
-
-        renaming = changes.renaming
-        if renaming is not None and renaming.before != renaming.after:
-            yield event(Act.USERNAME_CHANGED, **{"from": renaming.before, "to": renaming.after})
-        if changes.metadata is not None:
-            yield event(Act.METADATA_CHANGED)
-        if changes.admin is not None:
-            yield event(Act.ADMIN_GRANTED if changes.admin else Act.ADMIN_REVOKED)
-        if changes.disabled is not None:
-            yield event(Act.DISABLED if changes.disabled else Act.ENABLED)
-        if changes.password_change_required is not None:
-            required = "yes" if changes.password_change_required else "no"
-            yield event(Act.PASSWORD_CHANGE_REQUIRED, required=required)
 
     def _new_user(self, email: EmailAddress, username: Username) -> User:
         return User(

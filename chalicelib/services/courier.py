@@ -60,7 +60,7 @@ class Outcome(StrEnum):
     """It could not be done while it was worth doing."""
 
 
-GIVEN_UP = frozenset({Outcome.MAIL_OFF, Outcome.REFUSED, Outcome.EXPIRED})
+GIVEN_UP = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
 """Nothing was done, and somebody might have expected otherwise."""
 
 

@@ -2,17 +2,20 @@
 
 import base64
 import hmac
+import logging
 import re
 from collections.abc import Callable
 
 import bcrypt
 
-from chalicelib.domain.passwords import Password
+from chalicelib.domain.passwords import NO_PASSWORD, Password
 
 _HASH = re.compile(
-    r"\$bcrypt-sha256\$v=2,t=2b,r=(?P<cost>\d{1,2})"
-    r"\$(?P<salt>[./A-Za-z0-9]{22})\$(?P<digest>[./A-Za-z0-9]{31})"
+    r"\$bcrypt-sha256\$v=2,t=2b,r=(?P<cost>[4-9]|1[0-6])"
+    r"\$(?P<salt>[./A-Za-z0-9]{21}[.Oeu])\$(?P<digest>[./A-Za-z0-9]{31})"
 )
+
+_log = logging.getLogger(__name__)
 
 
 class PasswordHasher:
@@ -39,30 +42,55 @@ class PasswordHasher:
     def matches(self, password: Password, password_hash: str) -> bool:
         """Tell whether this is the password, comparing in constant time.
 
-        Raises:
-            ValueError: the stored hash is not one of ours.
+        A hash that another system made is compared as that system did. One that cannot be read is
+        nobody's: whoever has it needs a new password, and the log says so.
         """
-        cost, salt, digest = _parse(password_hash)
-        return hmac.compare_digest(_digest(password, cost, salt), digest)
+        own = _parse(password_hash)
+        if own is not None:
+            cost, salt, digest = own
+            return hmac.compare_digest(_digest(password, cost, salt), digest)
+        if password_hash != NO_PASSWORD:
+            try:
+                return _read_foreign(password_hash)(password.given)
+            except ValueError:
+                _log.error("a stored password hash cannot be read")
+        self.match_nobody(password)
+        return False
+
+    def check(self, password_hash: str) -> None:
+        """See that passwords can be compared with a hash, within what a login can afford.
+
+        Raises:
+            ValueError: they cannot; the reason is for a person and does not quote the hash.
+        """
+        if _parse(password_hash) is None:
+            _read_foreign(password_hash)
 
     def match_nobody(self, password: Password) -> None:
         """Do the work of `matches` for an account that is not there, so that time tells nothing."""
         self.matches(password, self._nobody)
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Tell whether the hash was made at a lower cost than the present one."""
-        return _parse(password_hash)[0] < self._cost
+        """Tell whether the hash was made elsewhere, or at a lower cost than the present one."""
+        own = _parse(password_hash)
+        return own is None or own[0] < self._cost
 
 
 def _format(cost: int, salt: str, digest: str) -> str:
     return f"$bcrypt-sha256$v=2,t=2b,r={cost}${salt}${digest}"
 
 
-def _parse(password_hash: str) -> tuple[int, str, str]:
+def _parse(password_hash: str) -> tuple[int, str, str] | None:
+    """The cost, the salt and the digest, or None if it is not one of ours."""
     parts = _HASH.fullmatch(password_hash)
-    if not parts:
-        raise ValueError("not a bcrypt-sha256 hash")
-    return int(parts["cost"]), parts["salt"], parts["digest"]
+    return (int(parts["cost"]), parts["salt"], parts["digest"]) if parts else None
+
+
+def _read_foreign(password_hash: str) -> Callable[[str], bool]:
+    # Most stages never meet such a hash, and none does for long.
+    from chalicelib.services.foreign_hashes import verifier_of
+
+    return verifier_of(password_hash)
 
 
 def _digest(password: Password, cost: int, salt: str) -> str:

@@ -2,7 +2,7 @@
 
 import heapq
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -22,9 +22,10 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
+from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
-from chalicelib.domain.times import Clock, system_clock
+from chalicelib.domain.times import Clock, epoch_seconds, system_clock
 from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import (
     FIRST_VERSION,
@@ -96,11 +97,7 @@ class DynamoUserStore:
             EmailTakenError, UsernameTakenError: another user has the name.
             UnavailableError: nothing was written, or the answer was lost.
         """
-        rows = (
-            _item_of(user, password_hash),
-            MarkerItem(email_marker(fold(user.email)), public_id=user.public_id),
-            MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
-        )
+        rows = _rows_of(user, password_hash)
 
         def put(transaction: TransactWrite) -> None:
             if opening is not None:
@@ -110,10 +107,7 @@ class DynamoUserStore:
                     condition=RevokedTokenItem.token_id.does_not_exist(),
                 )
             for row in rows:
-                free = type(row).pk.does_not_exist()
-                if isinstance(row, MarkerItem):
-                    free |= has_lapsed(self._clock())
-                transaction.save(row, condition=free)
+                transaction.save(row, condition=self._is_free(row))
             if opening is not None:
                 transaction.save(session_row(opening.session))
                 transaction.save(self._attempts.address_row(opening.session))
@@ -225,6 +219,11 @@ class DynamoUserStore:
             address=_address_of(address, public_id, origin) if address else None,
             failures_from_address=int(failures.attempts) if failures else 0,
         )
+
+    def _is_free(self, row: UserItem | MarkerItem) -> Condition:
+        """The row's key is nobody's; a former address whose time is over is nobody's as well."""
+        free: Condition = type(row).pk.does_not_exist()
+        return free | has_lapsed(self._clock()) if isinstance(row, MarkerItem) else free
 
     def _login(self, marker: MarkerItem | None, signing_key_id: str, origin: Origin) -> LoginFacts:
         # Reading on for nobody keeps the time of a login from telling whether a name is known.
@@ -373,6 +372,54 @@ class DynamoUserStore:
             users=tuple(map(user_of, shown)),
             next_position=shown[-1].listed_at if len(items) > limit else None,
         )
+
+    def owners(self, claims: Sequence[Claim]) -> list[Owners]:
+        """Read the rows that would be in the way, in one consistent read: of 33 claims at most."""
+        keys = [
+            (
+                email_marker(one.email_key),
+                _username_marker(one.username_key),
+                user_key(one.public_id),
+            )
+            for one in claims
+        ]
+        # A user's row has who it belongs to under the same name as a marker.
+        wanted = [{"pk": {"S": key}} for three in keys for key in three]
+        rows = read_together(self._connection, {MarkerItem: wanted})[MarkerItem]
+        now = epoch_seconds(self._clock())
+        found = {
+            row.pk: row.public_id for row in rows if not row.expires_at or row.expires_at > now
+        }
+        return [Owners(*map(found.get, three)) for three in keys]
+
+    def add_all(self, arrivals: Sequence[Arrival]) -> bool:
+        """Write all users, their markers and events in one transaction: 25 arrivals at most."""
+
+        def put(transaction: TransactWrite) -> None:
+            for arrival in arrivals:
+                for row in _rows_of(arrival.credentials.user, arrival.credentials.password_hash):
+                    transaction.save(row, condition=self._is_free(row))
+                write_trail(transaction, Trail((arrival.event,)))
+
+        return not self._transactions.run(put)
+
+    def hashes(self, public_ids: Sequence[str]) -> dict[str, str]:
+        """Read the password hashes of users, of 100 at most, in one consistent read.
+
+        Raises:
+            UnavailableError: the store cannot answer in full now.
+        """
+        wanted = [{"pk": {"S": user_key(public_id)}} for public_id in public_ids]
+        rows = read_together(self._connection, {UserItem: wanted})[UserItem]
+        return {row.public_id: row.password_hash for row in rows}
+
+
+def _rows_of(user: User, password_hash: str) -> tuple[UserItem, MarkerItem, MarkerItem]:
+    return (
+        _item_of(user, password_hash),
+        MarkerItem(email_marker(fold(user.email)), public_id=user.public_id),
+        MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
+    )
 
 
 def _username_marker(key: str) -> str:

@@ -279,36 +279,36 @@ VISITS: dict[tuple[str, str], Callable[[Client, str], object]] = {
     ),
     ("POST", "/auth/password/reset"): lambda client, _: client.post(
         "/auth/password/reset",
-        {"token": _mailed(client, 10, Purpose.RESET), "new_password": "another horse"},
+        {"token": _mailed(client, 110, Purpose.RESET), "new_password": "another horse"},
     ),
     ("POST", "/auth/email/resend"): lambda client, _: client.post(
         "/auth/email/resend", {"email": "user-1@example.com"}
     ),
     ("POST", "/auth/email/verify"): lambda client, _: [
-        client.post("/auth/email/verify", {"token": _mailed(client, 11, Purpose.VERIFY)}),
-        client.post("/auth/email/verify", {"token": _mailed(client, 12, Purpose.CONFIRM)}),
+        client.post("/auth/email/verify", {"token": _mailed(client, 111, Purpose.VERIFY)}),
+        client.post("/auth/email/verify", {"token": _mailed(client, 112, Purpose.CONFIRM)}),
         client.post("/auth/email/verify", {"token": "nonsense"}),
     ],
     ("POST", "/auth/email/undo"): lambda client, _: client.post(
-        "/auth/email/undo", {"token": _mailed(client, 13, Purpose.UNDO)}
+        "/auth/email/undo", {"token": _mailed(client, 113, Purpose.UNDO)}
     ),
     ("GET", "/email/verify"): lambda client, _: client.get("/email/verify"),
     ("POST", "/email/verify"): lambda client, _: _submit(
-        client, "/email/verify", token=_mailed(client, 14, Purpose.VERIFY)
+        client, "/email/verify", token=_mailed(client, 114, Purpose.VERIFY)
     ),
     ("GET", "/email/confirm"): lambda client, _: client.get("/email/confirm"),
     ("POST", "/email/confirm"): lambda client, _: _submit(
-        client, "/email/confirm", token=_mailed(client, 15, Purpose.CONFIRM)
+        client, "/email/confirm", token=_mailed(client, 115, Purpose.CONFIRM)
     ),
     ("GET", "/email/undo"): lambda client, _: client.get("/email/undo"),
     ("POST", "/email/undo"): lambda client, _: _submit(
-        client, "/email/undo", token=_mailed(client, 16, Purpose.UNDO)
+        client, "/email/undo", token=_mailed(client, 116, Purpose.UNDO)
     ),
     ("GET", "/password/reset"): lambda client, _: client.get("/password/reset"),
     ("POST", "/password/reset"): lambda client, _: _submit(
         client,
         "/password/reset",
-        token=_mailed(client, 17, Purpose.RESET),
+        token=_mailed(client, 117, Purpose.RESET),
         new_password="another horse",
     ),
     ("POST", "/auth/logout"): lambda client, _: client.post("/auth/logout", token=_log_in(client)),

@@ -40,7 +40,12 @@ def a_user(email: str, username: str) -> User:
 def rows(table: str) -> dict[str, str]:
     """Every row of the users table by its key, and whose it is."""
     pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
-    return {item["pk"]["S"]: item["public_id"]["S"] for page in pages for item in page["Items"]}
+    return {
+        item["pk"]["S"]: item["public_id"]["S"]
+        for page in pages
+        for item in page["Items"]
+        if "public_id" in item  # mailed tokens of other tests are here as well
+    }
 
 
 def assert_users_and_markers_agree(store: DynamoUserStore, about: set[str]) -> None:

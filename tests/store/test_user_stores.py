@@ -6,22 +6,27 @@ from typing import Any, Protocol
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.activity import OPERATOR, Act, Event
 from chalicelib.domain.attempts import KnownAddress, LoginFacts
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
+from chalicelib.domain.imports import Arrival, Claim, Owners
 from chalicelib.domain.names import fold
 from chalicelib.domain.users import Credentials, Removal, User
-from chalicelib.services.accounts import UserStore
+from chalicelib.services.administration import OperatorStore
 from chalicelib.services.courier import AccountStore
 from chalicelib.services.credentials import PasswordStore
+from chalicelib.services.imports import BATCH, ImportStore
 from chalicelib.services.sessions import CredentialStore
+from chalicelib.store.items import EventItem
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
+from tests.aws import Cloud
 from tests.fakes import START, FakeUserStore, public_id
-from tests.samples import ORIGIN, ROWS, a_count, a_session, a_user, add
+from tests.samples import CLIENT, ORIGIN, ROWS, a_count, a_session, a_user, add
 
 
-class Users(UserStore, CredentialStore, PasswordStore, AccountStore, Protocol):
+class Users(OperatorStore, CredentialStore, PasswordStore, AccountStore, ImportStore, Protocol):
     """All that services ask of users."""
 
 
@@ -541,3 +546,85 @@ def test_a_required_change_of_the_password_is_over_with_the_change(users: Users)
 def test_a_user_is_read_back_as_added_if_the_password_has_to_be_changed(users: Users) -> None:
     add(users, a_user(1, password_change_required=True))
     assert users.get(public_id(1)) == a_user(1, password_change_required=True)
+
+
+# Many at once
+
+
+def arrivals_of(*users: User) -> list[Arrival]:
+    return [
+        Arrival(
+            Credentials(user, f"hash of {user.username}"),
+            Event(
+                public_id=user.public_id,
+                event_id=f"event of {user.public_id}",
+                act=Act.IMPORTED,
+                at=START,
+                expires_at=START + timedelta(days=90),
+                client=CLIENT,
+                actor=OPERATOR,
+            ),
+        )
+        for user in users
+    ]
+
+
+def test_a_whole_batch_arrives_in_one_step(users: Users) -> None:
+    batch = [
+        a_user(number, admin=number == 3, disabled=number == 4, metadata={"number": number})
+        for number in range(1, BATCH + 1)
+    ]
+    assert users.add_all(arrivals_of(*batch))
+    for user in batch:
+        assert users.get(user.public_id) == user
+        found = Credentials(user, f"hash of {user.username}")
+        assert _by_email(users, user.email) == found
+        assert _by_username(users, user.username.lower()) == found
+    assert sorted(users.admins()) == [public_id(3)]
+    assert users.hashes([user.public_id for user in batch] + [public_id(99)]) == {
+        user.public_id: f"hash of {user.username}" for user in batch
+    }
+
+
+@pytest.mark.parametrize(
+    "clash",
+    [
+        {"email": "USER-1@example.com"},
+        {"username": "user 1"},
+        {"public_id": public_id(1)},
+    ],
+)
+def test_of_a_batch_that_clashes_with_somebody_nobody_arrives(
+    users: Users, clash: dict[str, str]
+) -> None:
+    add(users, a_user(1))
+    assert not users.add_all(arrivals_of(a_user(2), a_user(3, **clash), a_user(4)))
+    assert [users.get(public_id(number)) for number in (2, 4)] == [None, None]
+    assert users.get(public_id(1)) == a_user(1)
+
+
+def test_it_is_told_whose_the_keys_of_a_claim_are(users: Users) -> None:
+    add(users, a_user(1, email="Zoë@example.com"))
+    add(users, a_user(2))
+    assert users.owners(
+        [
+            Claim(public_id(1), "zoë@example.com", "user 1"),
+            Claim(public_id(8), "user-2@example.com", "nobody"),
+            Claim(public_id(2), "nobody@example.com", "nobody else"),
+        ]
+    ) == [
+        Owners(public_id(1), public_id(1), public_id(1)),
+        Owners(public_id(2), None, None),
+        Owners(None, None, public_id(2)),
+    ]
+
+
+def test_a_batch_leaves_an_event_for_each(
+    cloud: Cloud, connection: Connection, transactions: Transactions
+) -> None:
+    del cloud
+    store = DynamoUserStore(connection, transactions, ROWS)
+    assert store.add_all(arrivals_of(a_user(1), a_user(2)))
+    for number in (1, 2):
+        (event,) = EventItem.query(public_id(number))
+        assert (event.act, event.actor) == ("imported", OPERATOR)

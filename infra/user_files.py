@@ -1,0 +1,143 @@
+"""Files of users, as `make users` reads and writes them: CSV and JSON lines."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TextIO
+
+from chalicelib.domain.users import Credentials
+from chalicelib.services.imports import FIELDS, Row
+from infra.commands import RefusedError
+
+FORMATS = ("csv", "jsonl")
+_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_LONGEST_LINE = 65_536
+"""In characters: an account takes a tenth of it at most."""
+_NOT_TEXT = "Not UTF-8."
+
+
+def format_of(name: str, told: str | None) -> str:
+    """The format of a file, as told or by the ending of its name.
+
+    Raises:
+        RefusedError: neither says.
+    """
+    ending = name[name.rfind(".") :].lower() if "." in name else ""
+    found = told or _ENDINGS.get(ending)
+    if found is None:
+        raise RefusedError(f"{name}: is it CSV or JSON lines? Give --format csv or --format jsonl")
+    return found
+
+
+def read_rows(file: TextIO, file_format: str) -> Iterator[Row]:
+    """The rows of a file, one at a time; what cannot be read is a row that says why.
+
+    The file is opened as `open_text` does.
+
+    Raises:
+        RefusedError: it is CSV and its first line is no header.
+    """
+    return _read_csv(file) if file_format == "csv" else _read_json_lines(file)
+
+
+def write_rows(
+    file: TextIO, file_format: str, *, with_hashes: bool
+) -> Callable[[Credentials], None]:
+    """Begin a file; what writes an account to it, in the form that `read_rows` reads."""
+    names = FIELDS if with_hashes else FIELDS[:-1]
+    if file_format == "jsonl":
+        return lambda account: print(
+            json.dumps(_fields_of(account, names), ensure_ascii=False), file=file
+        )
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    return lambda account: writer.writerow(map(_cell, _fields_of(account, names).values()))
+
+
+def _fields_of(account: Credentials, names: tuple[str, ...]) -> dict[str, Any]:
+    user = account.user
+    every = {
+        "public_id": user.public_id,
+        "email": user.email,
+        "username": user.username,
+        "registered_on": f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "admin": user.admin,
+        "disabled": user.disabled,
+        "email_verified": user.email_verified,
+        "metadata": dict(user.metadata),
+        "password_hash": account.password_hash,
+    }
+    return {name: every[name] for name in names}
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _read_json_lines(file: TextIO) -> Iterator[Row]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            while line and not line.endswith("\n"):
+                line = file.readline(_LONGEST_LINE)
+            yield Row(number, fault="The line is too long.")
+        elif line.strip():
+            yield _json_row(number, line)
+
+
+def _json_row(number: int, line: str) -> Row:
+    try:
+        line.encode()
+        fields = json.loads(line)
+    except UnicodeEncodeError:
+        return Row(number, fault=_NOT_TEXT)
+    except (ValueError, RecursionError):
+        return Row(number, fault="Not JSON.")
+    if not isinstance(fields, dict):
+        return Row(number, fault="Not a JSON object.")
+    return Row(number, fields)
+
+
+def _read_csv(file: TextIO) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST_LINE)
+    reader = csv.reader(file, strict=True)
+    header = _header(reader)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield Row(number, fault="Not CSV: is a quotation mark missing, or one too many?")
+            continue
+        if cells:
+            yield _csv_row(number, header, cells)
+
+
+def _header(reader: Any) -> list[str]:
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+    except csv.Error as error:
+        raise RefusedError("the first line is no CSV") from error
+    # What the columns are called is not repeated: a file without a header begins with a user.
+    if "email" not in header:
+        raise RefusedError("the first line has to name the columns, and one of them is email")
+    for number, name in enumerate(header, 1):
+        if name not in FIELDS:
+            raise RefusedError(f"column {number} of the first line is none of: {', '.join(FIELDS)}")
+    if len(set(header)) < len(header):
+        raise RefusedError("the first line names a column twice")
+    return header
+
+
+def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(header):
+        return Row(number, fault=f"Has {len(cells)} columns, the first line {len(header)}.")
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return Row(number, fault=_NOT_TEXT)
+    fields: Mapping[str, Any] = dict(zip(header, cells, strict=True))
+    return Row(number, fields)
