@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from chalicelib.domain.activity import COMMAND, OPERATOR, Act
+from chalicelib.domain.changes import Metadata
 from chalicelib.domain.errors import InvalidInputError, UnavailableError
 from chalicelib.domain.imports import Arrival, Claim, Outcome, Owners
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username, fold
@@ -30,8 +31,6 @@ FIELDS = (
     "password_hash",
 )
 """What a row may have, in the order in which rows are written."""
-LONGEST_METADATA = 4_096
-"""In octets of compact JSON."""
 BATCH = 25
 """Users in a transaction, four rows each: DynamoDB allows 100 rows."""
 _DEEPEST_METADATA = 32
@@ -303,17 +302,14 @@ class _Reader:
     def metadata(self, value: Any) -> dict[str, Any]:
         try:
             found = json.loads(value) if isinstance(value, str) else value
-            compact = json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            octets = len(compact.encode())
+            json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise ValueError("Not JSON.") from error
         if not isinstance(found, dict):
             raise ValueError("Not a JSON object.")  # noqa: TRY004 - a reason, like the others
-        if octets > LONGEST_METADATA:
-            raise ValueError(f"Longer than {LONGEST_METADATA} octets of JSON.")
         if _depth(found) > _DEEPEST_METADATA:
             raise ValueError("Too many levels of JSON.")
-        return found
+        return Metadata.parse(found)
 
 
 def made_username(email: str, digits: str = "") -> Username:

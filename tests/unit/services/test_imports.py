@@ -179,8 +179,8 @@ def nested(levels: int) -> Any:
         ({"metadata": {"a": "\ud800"}}, "metadata", "Not JSON."),
         ({"metadata": "[" * 100_000}, "metadata", "Not JSON."),
         ({"metadata": [1]}, "metadata", "Not a JSON object."),
-        ({"metadata": {"a": "x" * 4_089}}, "metadata", "Longer than 4096 octets of JSON."),
-        ({"metadata": {"a": "ü" * 2_045}}, "metadata", "Longer than 4096 octets of JSON."),
+        ({"metadata": {"a": "x" * 4_089}}, "metadata", "Must have at most 4096 octets of JSON."),
+        ({"metadata": {"a": "ü" * 2_045}}, "metadata", "Must have at most 4096 octets of JSON."),
         ({"metadata": nested(17)}, "metadata", "Too many levels of JSON."),
         (
             {"password_hash": "hunter22"},
