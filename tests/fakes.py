@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.activity import Event, EventPage
 from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
-from chalicelib.domain.changes import Changes, Unchanged
+from chalicelib.domain.changes import NO_CHANGES, Changes, Unchanged
 from chalicelib.domain.email_changes import EmailChange, held_emails
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -617,17 +617,38 @@ class FakeRecoveryStore(_Breakable):
         return True
 
     def request_email(
-        self, user: User, email: str | None, *, trail: Trail = NO_TRAIL
+        self,
+        user: User,
+        email: str | None,
+        changes: Changes = NO_CHANGES,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> EmailChange:
         self._write()
-        row = self._same(user)
-        if row is None:
+        row, renaming = self._same(user), changes.renaming
+        if row is None or (renaming is not None and row.user.username != renaming.before):
             return EmailChange.STALE
         if email is not None and self._tables.is_taken(email, user.public_id, self._clock()):
             return EmailChange.TAKEN
-        self._put(replace(row.user, pending_email=email), row)
+        if renaming is not None and self._is_named(renaming.after, user.public_id):
+            raise UsernameTakenError
+        changed = replace(
+            row.user,
+            pending_email=email,
+            username=row.user.username if renaming is None else renaming.after,
+            metadata=row.user.metadata if changes.metadata is None else dict(changes.metadata),
+        )
+        self._put(changed, row)
         self._tables.keep(trail)
         return EmailChange.DONE
+
+    def _is_named(self, username: str, public_id: str) -> bool:
+        """Whether a username is somebody else's."""
+        others = (row.user for row in self._tables.users.values())
+        return any(
+            fold(other.username) == fold(username) and other.public_id != public_id
+            for other in others
+        )
 
     def change_email(
         self, token: MailedTokenRecord, before: User, after: User, *, trail: Trail = NO_TRAIL

@@ -121,10 +121,10 @@ def change_user(
     Users change their own `username` and `metadata`, admins anybody's. That ends no session. The
     `username` must be free, whatever its case or Unicode form. `metadata` is replaced whole.
 
-    For the user: `email`, with `current_password` and nothing else, is `pending_email` until the
-    link is followed that is mailed to it, and only then takes the old one's place. Then every
-    session ends, and the old address is told, with a link that undoes it for 72 hours. Until
-    that time is over nobody else gets it. The present `email` takes `pending_email` back.
+    For the user: `email`, with `current_password`, is `pending_email` until the link is followed
+    that is mailed to it, and only then takes the old one's place. Then every session ends, and the
+    old address is told, with a link that undoes it for 72 hours. Until that time is over nobody
+    else gets it. The present `email` takes `pending_email` back.
 
     The rest is for admins. `admin` gives the right or takes it away, from the next request on,
     whatever token is shown. `disabled` ends every session of the user, and keeps them from logging
@@ -132,20 +132,20 @@ def change_user(
     session as well; the user logs in again with a `new_password` beside the present one, or by
     another way to a new password.
     """
-    if isinstance(body.email, str):
-        user = container().emails.request_change(
-            caller, public_id, body.email, given(body.current_password), client
-        )
-        return UserView.of(user, caller)
     changes = Changes(
         metadata=given(body.metadata),
         admin=given(body.admin),
         disabled=given(body.disabled),
         password_change_required=given(body.password_change_required),
     )
-    user = container().accounts.change(
-        caller, public_id, changes, client, username=given(body.username)
-    )
+    username = given(body.username)
+    if isinstance(body.email, str):
+        password = given(body.current_password)
+        user = container().emails.request_change(
+            caller, public_id, body.email, password, client, changes, username=username
+        )
+    else:
+        user = container().accounts.change(caller, public_id, changes, client, username=username)
     return UserView.of(user, caller)
 
 

@@ -132,8 +132,8 @@ class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
         }
         if not changed:
             raise InvalidInputError({"body": "Give at least one field to change."})
-        if "email" in changed and len(changed) > 1:
-            raise InvalidInputError({"email": "Change it in a request of its own."})
+        if "email" in changed and not changed <= {"email", "username", "metadata"}:
+            raise InvalidInputError({"email": "Change it without what takes an admin."})
 
 
 class CloseBody(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -85,6 +85,9 @@ class Changes:
             yield Act.PASSWORD_CHANGE_REQUIRED, {"required": required}
 
 
+NO_CHANGES = Changes()
+
+
 class Unchanged(Enum):
     """Why changing a user did nothing."""
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Protocol
 
-from chalicelib.domain.activity import Act
+from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.changes import NO_CHANGES, Changes, Renaming
 from chalicelib.domain.email_changes import (
     MOST_FORMER_EMAILS,
     EmailChange,
@@ -20,7 +21,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.mailed_tokens import MailedTokenRecord, Purpose
-from chalicelib.domain.names import EmailAddress
+from chalicelib.domain.names import EmailAddress, Username
 from chalicelib.domain.outbox import Errand
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal
@@ -52,11 +53,19 @@ class EmailStore(Protocol):
         """
 
     def request_email(
-        self, user: User, email: str | None, *, trail: Trail = NO_TRAIL
+        self,
+        user: User,
+        email: str | None,
+        changes: Changes = NO_CHANGES,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> EmailChange:
         """Keep the address that a user wants, if it is not somebody else's; None takes it back.
 
+        With it goes what else is to change of the user, all of it or nothing.
+
         Raises:
+            UsernameTakenError: another user has the username.
             UnavailableError: the store cannot answer now.
         """
 
@@ -112,8 +121,13 @@ class EmailService:
         email: EmailAddress,
         password: Password | None,
         client: Client,
+        changes: Changes = NO_CHANGES,
+        *,
+        username: Username | None = None,
     ) -> User:
         """Take note of the address that the caller wants; a link is mailed to it.
+
+        What else of theirs users may change, they can change in the same step.
 
         Until it is followed, the old one stays. Wanting another one takes the first wish's place,
         and wanting the address that one has takes it back. Another spelling of that is confirmed
@@ -123,7 +137,7 @@ class EmailService:
             NotAllowedError: it is not the caller's own account.
             InvalidInputError: the password is missing.
             WrongPasswordError: it is another one.
-            EmailTakenError: the address is somebody else's.
+            EmailTakenError, UsernameTakenError: the name is somebody else's.
             TooManyRequestsError: there were too many wrong passwords, mails, or changes.
             TokenInvalidError: the caller's sessions have ended since the request began.
             UnavailableError: the store or the keys cannot answer now; nothing has changed.
@@ -133,16 +147,25 @@ class EmailService:
         if password is None:
             raise InvalidInputError({"current_password": "This field is required."})
         user = self._credentials.confirm(caller, password, client)
-        if email == user.email:
-            wanted, trail = None, NO_TRAIL
-        else:
-            wanted, trail = str(email), self._request(user, email, client)
-        ended = self._emails.request_email(user, wanted, trail=trail)
+        if username is not None:
+            changes = replace(changes, renaming=Renaming(user.username, str(username)))
+        wanted = None if email == user.email else str(email)
+        trail = self._changed(caller, changes, client)
+        if wanted is not None:
+            trail = self._request(user, email, client, trail.events)
+        ended = self._emails.request_email(user, wanted, changes, trail=trail)
         if ended is EmailChange.TAKEN:
             raise EmailTakenError
-        if ended is EmailChange.STALE:
+        if ended is EmailChange.STALE and username is None:
             raise TokenInvalidError  # every change that can have come between ends sessions
-        return replace(user, pending_email=wanted)
+        if ended is EmailChange.STALE:
+            raise UnavailableError  # or it was another username, which does not
+        return replace(
+            user,
+            pending_email=wanted,
+            username=user.username if username is None else str(username),
+            metadata=user.metadata if changes.metadata is None else changes.metadata,
+        )
 
     def verify(self, text: str, client: Client) -> None:
         """Verify an address, or put a new one in the old one's place, by the token mailed to it.
@@ -206,7 +229,17 @@ class EmailService:
                 return
         raise UnavailableError
 
-    def _request(self, user: User, email: EmailAddress, client: Client) -> Trail:
+    def _changed(self, caller: Principal, changes: Changes, client: Client) -> Trail:
+        public_id, session_id = caller.user.public_id, caller.session_id
+        events = (
+            self._trails.event(act, public_id, client, session_id=session_id, **changed)
+            for act, changed in changes.acts()
+        )
+        return Trail(tuple(events))
+
+    def _request(
+        self, user: User, email: EmailAddress, client: Client, others: tuple[Event, ...]
+    ) -> Trail:
         now = self._clock()
         held = held_emails(user, now)
         if len(held) >= MOST_FORMER_EMAILS:
@@ -214,6 +247,7 @@ class EmailService:
         self._attempts.count_mail((Errand.CONFIRM_EMAIL, user.public_id), client)
         return Trail(
             events=(
+                *others,
                 self._trails.event(
                     Act.EMAIL_CHANGE_REQUESTED, user.public_id, client, email=str(email)
                 ),

@@ -5,7 +5,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.domain.changes import NO_CHANGES, Changes
 from chalicelib.domain.email_changes import EmailChange
+from chalicelib.domain.errors import UsernameTakenError
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenFacts, MailedTokenRecord
 from chalicelib.domain.names import fold
 from chalicelib.domain.times import Clock, epoch_seconds
@@ -22,6 +24,7 @@ from chalicelib.store.items import MailedTokenItem, MarkerItem, UserItem, read_t
 from chalicelib.store.mailed_tokens import mailed_token_key, mailed_token_of
 from chalicelib.store.trails import write_trail
 from chalicelib.store.transactions import Transactions
+from chalicelib.store.user_changes import actions_of, move_username
 from chalicelib.store.user_rows import former_emails_text, user_key, user_of
 
 
@@ -93,30 +96,50 @@ class DynamoRecoveryStore:
         return self._spend(token, user, [verified], None, trail)
 
     def request_email(
-        self, user: User, email: str | None, *, trail: Trail = NO_TRAIL
+        self,
+        user: User,
+        email: str | None,
+        changes: Changes = NO_CHANGES,
+        *,
+        trail: Trail = NO_TRAIL,
     ) -> EmailChange:
         """Set the address that a user wants, if nobody else has it; None takes it back.
 
         Raises:
+            UsernameTakenError: another user has the username.
             UnavailableError: nothing was written, or the answer was lost.
         """
-        pending = UserItem.pending_email
-        action: Action = pending.remove() if email is None else pending.set(email)
+        pending, renaming = UserItem.pending_email, changes.renaming
+        wish: Action = pending.remove() if email is None else pending.set(email)
+        same = _is_same(user)
+        if renaming is not None:
+            same &= UserItem.username == renaming.before
+        moves = renaming is not None and renaming.moves_marker
 
         def request(transaction: TransactWrite) -> None:
             if email is not None:
                 transaction.condition_check(
                     MarkerItem, email_marker(fold(email)), condition=self._is_free_for(user)
                 )
+            if renaming is not None and moves:
+                move_username(transaction, user.public_id, renaming)
             write_trail(transaction, trail)
             transaction.update(
-                UserItem(user_key(user.public_id)), actions=[action], condition=_is_same(user)
+                UserItem(user_key(user.public_id)),
+                actions=[wish, *actions_of(changes)],
+                condition=same,
             )
 
         failed = self._transactions.run(request)
         if not failed:
             return EmailChange.DONE
-        return EmailChange.STALE if failed[-1] else EmailChange.TAKEN
+        # The check comes first, then the old username's marker and the new one's, the user last.
+        taken = failed.pop(0) if email is not None else False
+        if failed[-1] or (moves and failed[0]):
+            return EmailChange.STALE
+        if taken:
+            return EmailChange.TAKEN
+        raise UsernameTakenError
 
     def change_email(
         self, token: MailedTokenRecord, before: User, after: User, *, trail: Trail = NO_TRAIL

@@ -10,7 +10,6 @@ from operator import attrgetter
 from pynamodb.attributes import BooleanAttribute
 from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin
@@ -56,6 +55,12 @@ from chalicelib.store.revocations import revocation_keys, revoked_key_row
 from chalicelib.store.session_rows import session_row
 from chalicelib.store.trails import write_trail
 from chalicelib.store.transactions import Transactions
+from chalicelib.store.user_changes import (
+    actions_of,
+    move_username,
+    raised_version,
+    username_marker,
+)
 from chalicelib.store.user_rows import former_emails_text, user_key, user_of
 
 _MOST_PAGES = 25
@@ -144,7 +149,7 @@ class DynamoUserStore:
         )
         markers = (
             MarkerItem(email_marker(fold(user.email))),
-            MarkerItem(_username_marker(fold(user.username))),
+            MarkerItem(username_marker(fold(user.username))),
         )
 
         def delete(transaction: TransactWrite) -> None:
@@ -178,7 +183,7 @@ class DynamoUserStore:
 
     def find_by_username(self, key: str) -> User | None:
         """Read the marker, then the user, both strongly consistent."""
-        item = _owner_of(_username_marker(key))
+        item = _owner_of(username_marker(key))
         return user_of(item) if item else None
 
     def credentials(self, public_id: str) -> Credentials | None:
@@ -197,7 +202,7 @@ class DynamoUserStore:
 
     def login_by_username(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the marker, then the user and all the rest, strongly consistent."""
-        return self._login(_name_of(_username_marker(key)), signing_key_id, origin)
+        return self._login(_name_of(username_marker(key)), signing_key_id, origin)
 
     def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
         """Read the user, the key's standing and what is known of the address, all consistent."""
@@ -249,7 +254,7 @@ class DynamoUserStore:
             write_trail(transaction, trail)
             transaction.update(
                 UserItem(user_key(public_id)),
-                actions=[_raised_version()],
+                actions=[raised_version()],
                 condition=UserItem.pk.exists(),
             )
 
@@ -316,16 +321,9 @@ class DynamoUserStore:
                 _require_admin(transaction, other_admin)
                 told.append(Unchanged.NO_OTHER_ADMIN)
             if renaming is not None and renaming.moves_marker:
-                transaction.delete(
-                    MarkerItem(_username_marker(fold(renaming.before))),
-                    condition=MarkerItem.public_id == public_id,
-                )
-                transaction.save(
-                    MarkerItem(_username_marker(fold(renaming.after)), public_id=public_id),
-                    condition=MarkerItem.pk.does_not_exist(),
-                )
+                move_username(transaction, public_id, renaming)
                 told.extend((Unchanged.OTHER_USERNAME, UsernameTakenError))
-            transaction.update(item, actions=_actions_of(changes), condition=same)
+            transaction.update(item, actions=actions_of(changes), condition=same)
             write_trail(transaction, trail)
             # A trail is put, and puts come before updates.
             told.extend([UnavailableError] * (len(trail.events) + len(trail.messages)))
@@ -378,7 +376,7 @@ class DynamoUserStore:
         keys = [
             (
                 email_marker(one.email_key),
-                _username_marker(one.username_key),
+                username_marker(one.username_key),
                 user_key(one.public_id),
             )
             for one in claims
@@ -418,12 +416,8 @@ def _rows_of(user: User, password_hash: str) -> tuple[UserItem, MarkerItem, Mark
     return (
         _item_of(user, password_hash),
         MarkerItem(email_marker(fold(user.email)), public_id=user.public_id),
-        MarkerItem(_username_marker(fold(user.username)), public_id=user.public_id),
+        MarkerItem(username_marker(fold(user.username)), public_id=user.public_id),
     )
-
-
-def _username_marker(key: str) -> str:
-    return f"username#{key}"
 
 
 def _item_of(user: User, password_hash: str) -> UserItem:
@@ -447,26 +441,6 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         listed_in=LISTS[partition],
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",
     )
-
-
-def _actions_of(changes: Changes) -> list[Action]:
-    actions: list[Action] = []
-    if changes.renaming is not None:
-        actions.append(UserItem.username.set(changes.renaming.after))
-    if changes.metadata is not None:
-        actions.append(UserItem.metadata.set(dict(changes.metadata)))
-    if changes.admin is not None:
-        actions.append(UserItem.admin.set(changes.admin))
-    if changes.disabled is not None:
-        actions.append(UserItem.disabled.set(changes.disabled))
-    if changes.password_change_required is not None:
-        required = UserItem.password_change_required
-        actions.append(
-            required.set(True) if changes.password_change_required else required.remove()
-        )
-    if changes.end_sessions:
-        actions.append(_raised_version())
-    return actions
 
 
 def _credentials_of(item: UserItem) -> Credentials:
@@ -513,10 +487,6 @@ def _is_true(mark: BooleanAttribute) -> Condition:
 def _is_false(mark: BooleanAttribute) -> Condition:
     condition: Condition = (mark == False) | mark.does_not_exist()  # noqa: E712 - likewise
     return condition
-
-
-def _raised_version() -> Action:
-    return UserItem.token_version.set((UserItem.token_version | FIRST_VERSION) + 1)
 
 
 def _newest_first(name: str, position: str | None, page_size: int) -> Iterator[UserItem]:

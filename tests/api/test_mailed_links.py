@@ -194,10 +194,20 @@ def test_an_address_is_changed_and_put_back(client: Client, mailbox: Mailbox) ->
     assert "reset_password" in mailbox.errands()
 
 
+def test_a_username_and_metadata_change_with_the_wish(client: Client) -> None:
+    token = client.register()
+    user = _want(client, token, username="Zoë", metadata={"a": 1})
+    assert (user.status, user.json()) == (200, client.get("/user/me", token=token).json())
+    assert (user.json()["username"], user.json()["metadata"]) == ("Zoë", {"a": 1})
+    assert (user.json()["email"], user.json()["pending_email"]) == (EMAIL, OTHER)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         ({"current_password": "wrong"}, 403, "wrong_password"),
+        ({"username": "User 2"}, 409, "username_taken"),
+        ({"metadata": {"a": "x" * 5_000}}, 400, "validation_failed"),
         ({"email": "nonsense"}, 400, "validation_failed"),
         ({"admin": True}, 400, "validation_failed"),
         ({"email": "user-2@example.com"}, 409, "email_taken"),

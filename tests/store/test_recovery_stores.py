@@ -8,9 +8,9 @@ from typing import Protocol
 import pytest
 from pynamodb.connection import Connection
 
-from chalicelib.domain.changes import Changes
+from chalicelib.domain.changes import Changes, Renaming
 from chalicelib.domain.email_changes import HELD_FOR, EmailChange, confirmed, undone
-from chalicelib.domain.errors import EmailTakenError, UnavailableError
+from chalicelib.domain.errors import EmailTakenError, UnavailableError, UsernameTakenError
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenRecord, Purpose
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.trails import Trail
@@ -251,6 +251,38 @@ def test_an_address_that_is_held_for_somebody_else_cannot_be_wanted(world: World
 
 def test_another_spelling_of_ones_own_address_can_be_wanted(world: World) -> None:
     assert world.recoveries.request_email(world.user(), OLD.upper()) is EmailChange.DONE
+
+
+def test_a_username_and_metadata_change_with_the_wish(world: World) -> None:
+    changes = Changes(renaming=Renaming("User 1", "Zoë"), metadata={"a": 1})
+    assert world.recoveries.request_email(world.user(), NEW, changes) is EmailChange.DONE
+    renamed = a_user(email=OLD, username="Zoë", metadata={"a": 1}, pending_email=NEW)
+    assert world.user() == renamed == world.users.find_by_username("zoë")
+    assert world.users.find_by_username("user 1") is None
+    respelt = Changes(renaming=Renaming("Zoë", "ZOË"))
+    assert world.recoveries.request_email(world.user(), None, respelt) is EmailChange.DONE
+    assert world.user() == replace(renamed, username="ZOË", pending_email=None)
+
+
+def test_of_a_wish_and_what_goes_with_it_all_is_done_or_nothing(world: World) -> None:
+    add(world.users, a_user(2))
+    taken, free = (Changes(renaming=Renaming("User 1", name)) for name in ("USER 2", "Zoë"))
+    stale = Changes(renaming=Renaming("Another", "Zoë"))
+    with pytest.raises(UsernameTakenError):
+        world.recoveries.request_email(world.user(), NEW, taken, trail=a_trail())
+    with pytest.raises(UsernameTakenError):
+        world.recoveries.request_email(world.user(), None, taken, trail=a_trail())
+    for wanted, changes, ended in (
+        ("user-2@example.com", free, EmailChange.TAKEN),
+        ("user-2@example.com", taken, EmailChange.TAKEN),
+        (NEW, stale, EmailChange.STALE),
+        (None, stale, EmailChange.STALE),
+    ):
+        found = world.recoveries.request_email(world.user(), wanted, changes, trail=a_trail())
+        assert found is ended
+    assert world.user() == a_user(email=OLD) == world.users.find_by_username("user 1")
+    assert world.users.find_by_username("zoë") is None
+    assert world.messages() == 0
 
 
 # Changing it

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from chalicelib.domain.activity import Act
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.email_changes import HELD_FOR, MOST_FORMER_EMAILS
 from chalicelib.domain.errors import (
     EmailNotVerifiedError,
@@ -18,6 +19,7 @@ from chalicelib.domain.errors import (
     TokenInvalidError,
     TooManyRequestsError,
     UnavailableError,
+    UsernameTakenError,
     WrongPasswordError,
 )
 from chalicelib.domain.mailed_tokens import LIFETIMES, Purpose, password_mark
@@ -477,6 +479,44 @@ def test_wanting_the_present_address_takes_the_wish_back(
     assert len(tables.messages) == 1
     with pytest.raises(MailedTokenInvalidError):
         emails.verify(text, CLIENT)
+
+
+def test_a_username_and_metadata_change_with_the_wish_or_not_at_all(
+    emails: EmailService,
+    tables: FakeTables,
+    users: FakeUserStore,
+    store: FakeRecoveryStore,
+    clock: FakeClock,
+) -> None:
+    also = Changes(metadata={"a": 1})
+    caller = _caller(tables)
+
+    def change(username: str, email: EmailAddress = NEW) -> User:
+        clock.step(minutes=60)  # the next mail is not one too many
+        return emails.request_change(
+            caller, "me", email, RIGHT, CLIENT, also, username=Username(username)
+        )
+
+    changed = change("Zoë")
+    assert changed == _user(tables)
+    assert (changed.username, changed.metadata) == ("Zoë", {"a": 1})
+    assert (changed.email, changed.pending_email) == (str(OLD), str(NEW))
+    assert _acts(tables) == [
+        (Act.USERNAME_CHANGED, {"from": "User 1", "to": "Zoë"}),
+        (Act.METADATA_CHANGED, {}),
+        (Act.EMAIL_CHANGE_REQUESTED, {"email": str(NEW)}),
+    ]
+    assert change("Zoe", OLD).pending_email is None
+    add(users, a_user(2))
+    before = _user(tables)
+    with pytest.raises(UsernameTakenError):
+        change("USER 2")
+    with pytest.raises(EmailTakenError):
+        change("Zoë", EmailAddress("user-2@example.com"))
+    store.rival = lambda: users.change(public_id(1), username="Faster")
+    with pytest.raises(UnavailableError):
+        change("Zoë")
+    assert _user(tables) == replace(before, username="Faster")
 
 
 def test_one_wants_another_address_for_oneself_only_and_with_the_password(
