@@ -252,7 +252,6 @@ class Container:
         courier = Courier(
             self._users,
             DynamoMailedTokenStore(),
-            self._trail_store,
             DynamoActivityAnonymiser(),
             self._sessions,
             self._trails,

@@ -7,7 +7,6 @@ from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mailed_tokens import MailedTokenRecord
 from chalicelib.domain.mails import Mail, MailRefusedError
 from chalicelib.domain.outbox import Errand, Message
-from chalicelib.domain.trails import Trail
 from tests.fakes import START, public_id
 
 
@@ -55,19 +54,6 @@ class FakeMailedTokenStore:
         if self.down:
             raise UnavailableError
         self.records[record.secret_hash] = record
-
-
-class FakeTrails:
-    """Trails that belong to no other write, in memory."""
-
-    def __init__(self) -> None:
-        self.written: list[Trail] = []
-        self.down = False
-
-    def write(self, trail: Trail) -> None:
-        if self.down:
-            raise UnavailableError
-        self.written.append(trail)
 
 
 class FakeActivityAnonymiser:

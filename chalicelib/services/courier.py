@@ -25,7 +25,7 @@ from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock
 from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Credentials, User
-from chalicelib.services.trails import TrailService, TrailStore
+from chalicelib.services.trails import TrailService
 
 _UNKNOWN_CLIENT = Client("", "")
 """Whoever asked for a mail is not in the outbox."""
@@ -151,10 +151,9 @@ class Courier:
         self,
         accounts: AccountStore,
         tokens: MailedTokenStore,
-        trails: TrailStore,
         activity: ActivityAnonymiser,
         sessions: SessionStore,
-        trail_service: TrailService,
+        trails: TrailService,
         writer: MailWriter,
         mailer: Mailer | None,
         *,
@@ -165,10 +164,9 @@ class Courier:
         """`mailer` is None if the stage sends no mails."""
         self._accounts = accounts
         self._tokens = tokens
-        self._trails = trails
         self._activity = activity
         self._sessions = sessions
-        self._trail_service = trail_service
+        self._trails = trails
         self._writer = writer
         self._mailer = mailer
         self._link_base_url = link_base_url
@@ -199,9 +197,7 @@ class Courier:
         except MailRefusedError:
             return Outcome.REFUSED
         if message.errand is Errand.RESET_PASSWORD:
-            mailed = self._trail_service.event(
-                Act.RECOVERY_MAILED, owner.user.public_id, _UNKNOWN_CLIENT
-            )
+            mailed = self._trails.event(Act.RECOVERY_MAILED, owner.user.public_id, _UNKNOWN_CLIENT)
             self._trails.write(Trail(events=(mailed,)))
         return Outcome.SENT
 

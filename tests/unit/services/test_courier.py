@@ -17,7 +17,6 @@ from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
     FakeClock,
-    FakeIds,
     FakeRandom,
     FakeSessionStore,
     FakeTables,
@@ -28,7 +27,6 @@ from tests.mails import (
     FakeActivityAnonymiser,
     FakeMailedTokenStore,
     FakeMailer,
-    FakeTrails,
     a_message,
 )
 from tests.samples import a_session, a_user
@@ -69,11 +67,6 @@ def tokens() -> FakeMailedTokenStore:
 
 
 @pytest.fixture
-def trails() -> FakeTrails:
-    return FakeTrails()
-
-
-@pytest.fixture
 def activity() -> FakeActivityAnonymiser:
     return FakeActivityAnonymiser()
 
@@ -92,7 +85,7 @@ class World:
         tables: FakeTables,
         users: FakeUserStore,
         tokens: FakeMailedTokenStore,
-        trails: FakeTrails,
+        trails: TrailService,
         activity: FakeActivityAnonymiser,
     ) -> None:
         self._clock = clock
@@ -106,10 +99,9 @@ class World:
         return Courier(
             self._users,
             self._tokens,
-            self._trails,
             self._activity,
             FakeSessionStore(self._tables),
-            TrailService(self._trails, self._clock, FakeIds(), timedelta(days=90)),
+            self._trails,
             TemplateWriter("Shop"),
             mailer,
             link_base_url=BASE,
@@ -124,7 +116,7 @@ def world(
     tables: FakeTables,
     users: FakeUserStore,
     tokens: FakeMailedTokenStore,
-    trails: FakeTrails,
+    trails: TrailService,
     activity: FakeActivityAnonymiser,
 ) -> World:
     return World(clock, tables, users, tokens, trails, activity)
@@ -271,15 +263,14 @@ def test_a_mail_is_in_the_language_of_whoever_asked(
 
 @pytest.mark.usefixtures("user")
 def test_that_a_reset_was_mailed_is_kept_for_its_owner_and_nothing_else_is(
-    courier: Courier, trails: FakeTrails
+    courier: Courier, tables: FakeTables
 ) -> None:
     for errand in LINKED:
         courier.deliver(_message(errand))
-    (trail,) = trails.written
-    (event,) = trail.events
+    (event,) = tables.events
     assert (event.act, event.public_id, event.at) == (Act.RECOVERY_MAILED, public_id(1), START)
     assert (event.client.ip, event.client.user_agent, event.changed) == ("", "", {})
-    assert trail.messages == ()
+    assert tables.messages == []
 
 
 # When there is nothing to mail
@@ -287,14 +278,14 @@ def test_that_a_reset_was_mailed_is_kept_for_its_owner_and_nothing_else_is(
 
 @pytest.mark.parametrize("errand", MAILED)
 def test_nothing_is_mailed_about_an_account_that_is_gone(
-    errand: Errand, courier: Courier, mailer: FakeMailer, trails: FakeTrails
+    errand: Errand, courier: Courier, mailer: FakeMailer, tables: FakeTables
 ) -> None:
     assert courier.deliver(_message(errand)) is Outcome.NOBODY
     assert courier.deliver(_message(errand, public_id=None)) is Outcome.NOBODY
     unknown = _message(errand, public_id=None, email_key="nobody@example.com")
     assert courier.deliver(unknown) is Outcome.NOBODY
     assert mailer.sent == []
-    assert trails.written == []
+    assert tables.events == []
 
 
 @pytest.mark.parametrize(
@@ -372,14 +363,14 @@ def test_an_errand_is_given_up_once_it_is_not_worth_doing(
 
 @pytest.mark.usefixtures("user")
 def test_a_mail_that_can_never_be_sent_is_given_up(
-    courier: Courier, mailer: FakeMailer, trails: FakeTrails
+    courier: Courier, mailer: FakeMailer, tables: FakeTables
 ) -> None:
     mailer.refuses.add("user-1@example.com")
     assert courier.deliver(_message(Errand.RESET_PASSWORD)) is Outcome.REFUSED
-    assert trails.written == []
+    assert tables.events == []
 
 
-@pytest.mark.parametrize("broken", ["mailer", "tokens", "trails", "users"])
+@pytest.mark.parametrize("broken", ["mailer", "tokens", "trail_store", "users"])
 @pytest.mark.usefixtures("user")
 def test_what_cannot_be_done_now_is_to_be_tried_again(
     broken: str, courier: Courier, mailer: FakeMailer, request: pytest.FixtureRequest
@@ -391,7 +382,7 @@ def test_what_cannot_be_done_now_is_to_be_tried_again(
     part.down = False
     assert courier.deliver(_message(Errand.RESET_PASSWORD)) is Outcome.SENT
     # If all that failed was the event, the mail comes twice.
-    assert len(mailer.sent) == (2 if broken == "trails" else 1)
+    assert len(mailer.sent) == (2 if broken == "trail_store" else 1)
 
 
 @pytest.mark.usefixtures("user")
