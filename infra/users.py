@@ -392,12 +392,17 @@ def _fields_of(user: "User") -> dict[str, Any]:
 
 
 def _print_user(call: _Call, user: "User") -> None:
+    # What a list cannot tell: the index does not have it.
+    fields = _fields_of(user) | {
+        "pending_email": user.pending_email,
+        "password_change_required": user.password_change_required,
+    }
     if call.options.json:
-        _print_json(_fields_of(user))
+        _print_json(fields)
         return
-    for name, value in _fields_of(user).items():
+    for name, value in fields.items():
         shown = value if isinstance(value, str) else json.dumps(value)
-        print(f"{name:15} {shown}")
+        print(f"{name:24} {shown}")
 
 
 def _line_of(user: "User") -> str:

@@ -139,7 +139,7 @@ def test_a_user_is_shown_by_any_name(
     assert shown["registered_on"] == "2022-01-01T00:00:00Z"
     assert "password_hash" not in shown
     assert run("show", name) == 0
-    assert f"email           {ZOE}\n" in capsys.readouterr().out
+    assert f"{'email':24} {ZOE}\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("three")
@@ -177,6 +177,9 @@ def test_rights_are_given_and_taken(run: Run, capsys: pytest.CaptureFixture[str]
     assert items()[ZOE]["token_version"]["N"] == "3"
     assert run("require-password-change", ZOE, "--yes") == 0
     assert items()[ZOE]["password_change_required"]["BOOL"]
+    capsys.readouterr()
+    assert run("show", ZOE, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["password_change_required"] is True
     assert items()[ZOE]["token_version"]["N"] == "4"
 
 
