@@ -147,9 +147,9 @@ Act = Callable[[Container, Principal], object]
 @pytest.mark.parametrize(
     "act",
     [
-        lambda service, caller: service.sessions.log_out(caller),
-        lambda service, caller: service.sessions.end(caller, caller.session_id),
-        lambda service, caller: service.sessions.end_all(caller),
+        lambda service, caller: service.sessions.log_out(caller, CLIENT),
+        lambda service, caller: service.sessions.end(caller, caller.session_id, CLIENT),
+        lambda service, caller: service.sessions.end_all(caller, CLIENT),
         lambda service, caller: service.accounts.close(caller, "me", Password(PASSWORD), CLIENT),
     ],
     ids=["logout", "end", "end all", "close"],
