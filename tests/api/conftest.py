@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from chalicelib.keys.parameters import Parameter
 from chalicelib.settings import Settings
 from tests import aws
 from tests.api.client import Client
+from tests.api.lines import Lines
 from tests.aws import STAGE, Cloud, Wire
 from tests.fakes import FakeClock
 
@@ -69,3 +71,13 @@ def client(
     _container.keys.signing_key()
     aws.wire.reset()
     return Client(cloud)
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What the service writes to its log during the test."""
+    handler = Lines()
+    logger = logging.getLogger("chalicelib")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)

@@ -1,7 +1,5 @@
 """The functions that deliver the outbox, called as Lambda calls them."""
 
-import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,10 +19,10 @@ from chalicelib.domain.trails import Trail
 from chalicelib.services.outbox import ENOUGH_SECONDS
 from chalicelib.settings import Settings, outbox_stream
 from chalicelib.store.trails import DynamoTrailStore
-from chalicelib.telemetry import JsonFormatter
 from infra.deployment.mappings import STREAMED
 from infra.deployment.rules import SCHEDULED
 from tests.api.client import Client
+from tests.api.lines import Lines
 from tests.aws import OUTBOX, Cloud, Wire
 from tests.fakes import FakeClock
 from tests.samples import AN_HOUR_PASSED, LambdaContext, a_message, claims_of, inserted, removed
@@ -33,31 +31,6 @@ from tests.samples import AN_HOUR_PASSED, LambdaContext, a_message, claims_of, i
 def keep(container: Container, trail: Trail) -> None:
     """Write a trail, as the services of a container do."""
     DynamoTrailStore(container._transactions).write(trail)  # noqa: SLF001 - it is nobody's change
-
-
-class Lines(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(JsonFormatter())
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text += self.format(record) + "\n"
-
-    @property
-    def turns(self) -> list[dict[str, Any]]:
-        """The lines that tell of a turn."""
-        entries = [json.loads(line) for line in self.text.splitlines()]
-        return [entry for entry in entries if entry.get("event") == "delivery_turn"]
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    handler = Lines()
-    logger = logging.getLogger("chalicelib")
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
 
 
 class Stage:
@@ -113,7 +86,7 @@ def test_what_the_stream_tells_of_is_delivered_and_removed(
     _deliver(inserted(first, second))
     assert wire.operations.count("sesv2.SendEmail") == 2
     assert outbox.left == {third}
-    (line,) = lines.turns
+    (line,) = lines.of("delivery_turn")
     assert (line["stage"], line["outcome"], line["messages"]) == ("test", "ok", "new")
     assert (line["done"], line["given_up"], line["failed"], line["left"]) == (2, 0, 0, 0)
 
@@ -133,7 +106,7 @@ def test_a_removal_is_nothing_to_deliver(outbox: Stage, wire: Wire, lines: Lines
     wire.reset()
     _deliver(removed(message_id))
     assert wire.calls == []
-    assert lines.turns == []
+    assert lines.of("delivery_turn") == []
 
 
 def test_one_that_cannot_be_sent_stays_and_the_call_succeeds(
@@ -143,7 +116,7 @@ def test_one_that_cannot_be_sent_stays_and_the_call_succeeds(
     wire.refuse("sesv2.SendEmail", "TooManyRequestsException", times=1)
     _deliver(inserted(*message_ids))
     (left,) = outbox.left
-    (line,) = lines.turns
+    (line,) = lines.of("delivery_turn")
     assert (line["outcome"], line["done"], line["failed"]) == ("ok", 1, 1)
     assert "quote" not in lines.text
     assert left in message_ids
@@ -159,7 +132,7 @@ def test_what_is_left_is_delivered_by_schedule(
     clock.step(minutes=REDELIVERY_MINUTES)
     _redeliver()
     assert outbox.left == set()
-    assert [(line["messages"], line["done"]) for line in lines.turns] == [
+    assert [(line["messages"], line["done"]) for line in lines.of("delivery_turn")] == [
         ("new", 0),
         ("pending", 1),
     ]
@@ -172,7 +145,7 @@ def test_a_call_that_has_no_time_leaves_messages_to_the_schedule(
     wire.reset()
     _deliver(inserted(*message_ids), seconds=ENOUGH_SECONDS - 1)
     assert outbox.left == message_ids
-    assert lines.turns[0]["left"] == 3
+    assert lines.of("delivery_turn")[0]["left"] == 3
 
 
 def test_what_is_late_is_given_up(outbox: Stage, clock: FakeClock, lines: Lines) -> None:
@@ -180,7 +153,7 @@ def test_what_is_late_is_given_up(outbox: Stage, clock: FakeClock, lines: Lines)
     clock.step(days=2)
     _redeliver()
     assert outbox.left == set()
-    assert lines.turns[0]["given_up"] == 1
+    assert lines.of("delivery_turn")[0]["given_up"] == 1
 
 
 @pytest.mark.parametrize("run", [lambda: _deliver(inserted("a-message")), _redeliver])
@@ -193,7 +166,7 @@ def test_a_turn_that_cannot_read_fails_and_says_nothing_that_was_sent(
         run()
     assert failure.value.__cause__ is None
     assert failure.value.__suppress_context__
-    (line,) = lines.turns
+    (line,) = lines.of("delivery_turn")
     assert (line["stage"], line["outcome"], line["Failures"]) == ("test", "unavailable", 1)
     assert "quote" not in lines.text + str(failure.value)
 
@@ -205,7 +178,7 @@ def test_a_turn_without_settings_fails_by_its_kind_alone(
     monkeypatch.setenv("ACCOUNTS_STAGE", "s3cret!")
     with pytest.raises(DeliveryError):
         _redeliver()
-    (line,) = lines.turns
+    (line,) = lines.of("delivery_turn")
     assert (line["stage"], line["outcome"]) == ("unknown", "internal_error")
     assert "no turn: SettingsError" in lines.text
     assert "s3cret" not in lines.text

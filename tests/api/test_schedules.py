@@ -1,11 +1,8 @@
 """The scheduled function, called as Lambda calls it."""
 
 import dataclasses
-import json
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,37 +14,12 @@ from chalicelib.keys.store import SsmKeyStore
 from chalicelib.schedules import ScheduleError, rotate_keys
 from chalicelib.services.key_rotation import KEPT, NOTICE
 from chalicelib.settings import Settings
-from chalicelib.telemetry import JsonFormatter
+from tests.api.lines import Lines
 from tests.aws import Cloud, Wire
 from tests.fakes import START, FakeClock
 from tests.samples import AN_HOUR_PASSED
 
 DAYS = 90
-
-
-class Lines(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(JsonFormatter())
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text += self.format(record) + "\n"
-
-    @property
-    def runs(self) -> list[dict[str, Any]]:
-        """The lines that tell of a run."""
-        entries = [json.loads(line) for line in self.text.splitlines()]
-        return [entry for entry in entries if entry.get("event") == "key_rotation"]
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    handler = Lines()
-    logger = logging.getLogger("chalicelib")
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
 
 
 @pytest.fixture
@@ -100,7 +72,7 @@ def test_it_does_nothing_at_all_unless_a_setting_says_so(
     clock.step(days=4_000)
     _run()
     assert wire.calls == []
-    (line,) = lines.runs
+    (line,) = lines.of("key_rotation")
     assert (line["stage"], line["outcome"], line["action"]) == ("scheduled", "ok", "off")
     assert "Failures" not in line
 
@@ -117,11 +89,15 @@ def test_it_rotates_from_end_to_end_and_tells_of_each_run(
     second = _signing(keys).key_id
     assert first != second
     assert [key.key_id for key in keys.public_keys()] == [second]
-    assert all(line["outcome"] == "ok" for line in lines.runs)
-    told = [(line["action"], line.get("key")) for line in lines.runs if line["action"] != "wait"]
+    assert all(line["outcome"] == "ok" for line in lines.of("key_rotation"))
+    told = [
+        (line["action"], line.get("key"))
+        for line in lines.of("key_rotation")
+        if line["action"] != "wait"
+    ]
     assert told == [("publish", second), ("sign", second), ("retire", first)]
-    assert lines.runs[0]["next"] == "publish"
-    assert lines.runs[0]["not_before"] == (START + timedelta(days=DAYS)).isoformat()
+    assert lines.of("key_rotation")[0]["next"] == "publish"
+    assert lines.of("key_rotation")[0]["not_before"] == (START + timedelta(days=DAYS)).isoformat()
     assert "PRIVATE" not in lines.text
 
 
@@ -151,7 +127,7 @@ def test_a_run_that_fails_says_so_and_nothing_that_was_sent(
         _run()
     assert failure.value.__cause__ is None
     assert failure.value.__suppress_context__
-    (line,) = lines.runs
+    (line,) = lines.of("key_rotation")
     assert (line["outcome"], line["Failures"]) == ("unavailable", 1)
     assert "quote" not in lines.text + str(failure.value)
     assert "PRIVATE" not in lines.text
@@ -166,7 +142,7 @@ def test_a_run_without_settings_fails_by_its_kind_alone(
     monkeypatch.setenv("ACCOUNTS_STAGE", "s3cret!")
     with pytest.raises(ScheduleError):
         _run()
-    (line,) = lines.runs
+    (line,) = lines.of("key_rotation")
     assert (line["stage"], line["outcome"]) == ("unknown", "internal_error")
     assert "no rotation: SettingsError" in lines.text
     assert "s3cret" not in lines.text
