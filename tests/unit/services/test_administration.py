@@ -41,7 +41,7 @@ def test_nobody_is_found_by_a_name_that_nobody_has(operator: OperatorService, na
     assert operator.find_by(None, None, name) is None
 
 
-def test_an_identifier_counts_before_an_email_and_that_before_a_username(
+def test_a_username_is_never_taken_for_somebodys_email_or_identifier(
     operator: OperatorService, users: FakeUserStore
 ) -> None:
     first = a_user(1)
@@ -52,8 +52,10 @@ def test_an_identifier_counts_before_an_email_and_that_before_a_username(
     assert operator.find(first.public_id) == first
     assert operator.find(first.email) == first
     del users.rows[first.public_id]
-    assert operator.find(first.public_id) == third
-    assert operator.find(first.email) == second
+    for name in (first.public_id, first.email, first.email.replace("@", "\uff20")):
+        with pytest.raises(UserNotFoundError):
+            operator.find(name)
+    assert operator.find_by(None, None, first.email) == second
 
 
 def test_several_names_find_the_one_who_has_them_all(
