@@ -120,7 +120,13 @@ class OperatorService:
                 for act, changed in changes.acts()
             )
         )
-        others = self._staying(user) if changes.weaken else (None,)
+        others: Iterable[str | None] = (None,)
+        if changes.weaken:
+            # Whoever runs this was asked meanwhile, and the user may have become the last admin.
+            present = self._users.get(user.public_id)
+            if present is None:
+                raise UserNotFoundError
+            others = self._staying(present)
         for other in others:
             changed = self._users.update(user.public_id, changes, other_admin=other, trail=trail)
             if isinstance(changed, User):

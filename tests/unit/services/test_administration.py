@@ -133,6 +133,26 @@ def test_who_is_no_admin_needs_none_to_stay(
 
 
 @pytest.mark.parametrize("weaken", WEAKENING)
+def test_who_has_become_the_last_admin_since_they_were_read_stays(
+    operator: OperatorService,
+    users: FakeUserStore,
+    weaken: Callable[[OperatorService, User], object],
+) -> None:
+    add(users, a_user(1, admin=True))
+    with pytest.raises(LastAdminError):
+        weaken(operator, a_user(1))  # while the operator was asked, say
+    assert users.get(public_id(1)) == a_user(1, admin=True)
+
+
+@pytest.mark.parametrize("weaken", WEAKENING)
+def test_who_is_gone_since_they_were_read_is_not_found(
+    operator: OperatorService, weaken: Callable[[OperatorService, User], object]
+) -> None:
+    with pytest.raises(UserNotFoundError):
+        weaken(operator, a_user(1))
+
+
+@pytest.mark.parametrize("weaken", WEAKENING)
 def test_an_admin_goes_if_another_stays(
     operator: OperatorService,
     users: FakeUserStore,
