@@ -2,8 +2,9 @@
 
 import csv
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from chalicelib.domain.users import Credentials
 from chalicelib.services.imports import FIELDS, Row
@@ -14,6 +15,7 @@ _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LONGEST_LINE = 65_536
 """In characters: an account takes a tenth of it at most."""
 _NOT_TEXT = "Not UTF-8."
+_TOO_LONG = "The line is too long."
 
 
 def format_of(name: str, told: str | None) -> str:
@@ -81,7 +83,7 @@ def _read_json_lines(file: TextIO) -> Iterator[Row]:
         if len(line) > _LONGEST_LINE:
             while line and not line.endswith("\n"):
                 line = file.readline(_LONGEST_LINE)
-            yield Row(number, fault="The line is too long.")
+            yield Row(number, fault=_TOO_LONG)
         elif line.strip():
             yield _json_row(number, line)
 
@@ -100,20 +102,74 @@ def _json_row(number: int, line: str) -> Row:
 
 
 def _read_csv(file: TextIO) -> Iterator[Row]:
+    """A quotation mark that is never closed makes one row of all that follows.
+
+    So whatever is wrong with a row, the next one begins on the next line, not where reading broke
+    off.
+    """
     csv.field_size_limit(_LONGEST_LINE)
-    reader = csv.reader(file, strict=True)
-    header = _header(reader)
+    lines = _Lines(file)
+    header = _header(csv.reader(lines, strict=True))
     while True:
-        number = reader.line_num + 1
+        number = lines.begin()
         try:
-            cells = next(reader)
+            cells = next(csv.reader(lines, strict=True))
         except StopIteration:
             return
+        except _TooLongError:
+            lines.go_back()
+            yield Row(number, fault=_TOO_LONG)
         except csv.Error:
+            lines.go_back()
             yield Row(number, fault="Not CSV: is a quotation mark missing, or one too many?")
-            continue
-        if cells:
-            yield _csv_row(number, header, cells)
+        else:
+            if cells:
+                yield _csv_row(number, header, cells)
+
+
+class _TooLongError(csv.Error):
+    """A line has more than an account can take."""
+
+
+class _Lines:
+    """The lines of a file, those of the present row kept, so that they can be read once more."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._again: deque[str] = deque()
+        self._row: list[str] = []
+        self._length = 0
+        self._number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._file.readline(_LONGEST_LINE + 1)
+        if not line:
+            raise StopIteration
+        # What is left of a line that is too long is no line of its own.
+        rest = line if len(line) > _LONGEST_LINE else ""
+        while rest and not rest.endswith(("\n", "\r")):
+            rest = self._file.readline(_LONGEST_LINE)
+            line = line[: _LONGEST_LINE + 1] + rest[-1:]
+        self._number += 1
+        self._row.append(line)
+        self._length += len(line)
+        if self._length > _LONGEST_LINE:
+            raise csv.Error if self._row[1:] else _TooLongError
+        return line
+
+    def begin(self) -> int:
+        """Begin a row with the next line; that one's number."""
+        self._row, self._length = [], 0
+        return self._number + 1
+
+    def go_back(self) -> None:
+        """Read the present row's lines once more, but for its first."""
+        again = self._row[1:]
+        self._again.extendleft(reversed(again))
+        self._number -= len(again)
 
 
 def _header(reader: Any) -> list[str]:

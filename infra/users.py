@@ -29,8 +29,8 @@ _MOST_SHOWN = 20
 _MOST_LISTED = 1_000
 
 _PARSER_NOTE = """\
-A user is named by their identifier, their email or their username, in any spelling; if one user's
-username is another's email, the email counts.
+A user is named by their identifier, their email or their username, in any spelling. What has an @
+in it is an email: find --username finds who has such a username, and their identifier names them.
 
 It ends with 0 if all was done, 1 if not, 2 if it was called in a wrong way, 3 if an import refused
 rows, and 130 if it was interrupted. docs/users.md has the formats and examples.

@@ -626,7 +626,9 @@ class FakeRecoveryStore(_Breakable):
     ) -> EmailChange:
         self._write()
         row, renaming = self._same(user), changes.renaming
-        if row is None or (renaming is not None and row.user.username != renaming.before):
+        if row is None or row.user.token_version != user.token_version:
+            return EmailChange.STALE
+        if renaming is not None and row.user.username != renaming.before:
             return EmailChange.STALE
         if email is not None and self._tables.is_taken(email, user.public_id, self._clock()):
             return EmailChange.TAKEN

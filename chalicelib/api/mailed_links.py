@@ -212,7 +212,8 @@ def _password(language: str, *, refused: bool) -> str:
         },
         label=texts["label"],
         hint=texts["hint"].format_map(bounds),
-        **{name: str(number) for name, number in bounds.items()},
+        # No greatest length: browsers cut what is pasted, and do not say so.
+        least=str(bounds["least"]),
     )
 
 

@@ -18,10 +18,12 @@ _LONGEST_KEY = 1_024
 """In octets of UTF-8. A name's key is part of a DynamoDB key, which may have 2,048."""
 
 # What HTML calls a valid email address, and RFC 6531's letters, with a domain of two labels or
-# more, so that mail can reach it. Quoted local parts are refused: nobody has one, parsers differ.
+# more, so that mail can reach it. Quoted local parts are refused, and RFC 2047's encoded words:
+# nobody has one, parsers differ, and some would mail to the address that is inside.
 _ATOM = r"[^\s\x00-\x20\x7f-\x9f()<>\[\]:;@\\,.\"]+"
 _LABEL = r"(?!-)[a-zA-Z0-9\x80-\U0010ffff-]{1,63}(?<!-)"
-_EMAIL = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})+)")
+_ENCODED_WORD = r"[^@]*=\?[^@?]+\?[bqBQ]\?"
+_EMAIL = re.compile(rf"(?!{_ENCODED_WORD})({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})+)")
 # Many scripts cannot be written without them, and `\w` does not know them: भारत, ไทย.
 _MARKS = frozenset({"Mn", "Mc"})
 

@@ -62,16 +62,24 @@ class OperatorService:
         return self._users.page(limit, position)
 
     def find(self, name: str) -> User:
-        """The user of an identifier, an email or a username, looked for in this order.
+        """The user of an identifier, an email or a username: its form says which of them it is.
+
+        Usernames are chosen freely. Whoever takes an address for theirs that has no account yet
+        must not be given the rights that are meant for its owner.
 
         Raises:
             UserNotFoundError: nobody has it.
             UnavailableError: the store cannot answer now.
         """
-        found = self._users.get(name) if is_public_id(name) else None
         key = lookup_key(name)
-        if found is None and key is not None:
-            found = self._users.find_by_email(key) or self._users.find_by_username(key)
+        if key is None:
+            found = None
+        elif is_public_id(key):
+            found = self._users.get(key)
+        elif "@" in key:
+            found = self._users.find_by_email(key)
+        else:
+            found = self._users.find_by_username(key)
         if found is None:
             raise UserNotFoundError
         return found
@@ -112,7 +120,13 @@ class OperatorService:
                 for act, changed in changes.acts()
             )
         )
-        others = self._staying(user) if changes.weaken else (None,)
+        others: Iterable[str | None] = (None,)
+        if changes.weaken:
+            # Whoever runs this was asked meanwhile, and the user may have become the last admin.
+            present = self._users.get(user.public_id)
+            if present is None:
+                raise UserNotFoundError
+            others = self._staying(present)
         for other in others:
             changed = self._users.update(user.public_id, changes, other_admin=other, trail=trail)
             if isinstance(changed, User):

@@ -136,8 +136,10 @@ class AttemptService:
         if number == origin.failures.limit:
             security_event("attempts_limited", counted="address")
 
-    def count_mail(self, of: tuple[str, ...], client: Client) -> None:
+    def count_mail(self, of: tuple[str, ...], client: Client, *others: tuple[str, ...]) -> None:
         """Count a mail that is asked for, whether or not there is anybody to send it to.
+
+        It is counted under `of`, and under the others, one after the other.
 
         Nobody is to find their mailbox full of links, and no address is to ask for everybody's.
 
@@ -148,7 +150,7 @@ class AttemptService:
         network = network_of(client.ip)
         for count in (
             self._count(("mails from", network), self._limits.per_address, _MINUTE),
-            self._count(("mails", *of), self._limits.mails, _HOUR),
+            *(self._count(("mails", *each), self._limits.mails, _HOUR) for each in (of, *others)),
         ):
             if self._store.reserve(count) is None:
                 raise self._refusal(count)

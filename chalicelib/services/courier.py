@@ -38,6 +38,9 @@ PATHS = {
 }
 """The page that a link of each purpose leads to."""
 
+_SETTLED_AFTER = timedelta(minutes=1)
+"""By then every request has ended that had read the account before it was closed."""
+
 _NOTICES = frozenset({Errand.EMAIL_CHANGED, Errand.PASSWORD_CHANGED})
 
 
@@ -46,6 +49,8 @@ class Outcome(StrEnum):
 
     SENT = "sent"
     ANONYMISED = "anonymised"
+    ANONYMISED_SO_FAR = "anonymised_so_far"
+    """What was under way when the account was closed may still leave something behind."""
     NOBODY = "nobody"
     """There is nobody (any more) whom it could be for."""
     DISABLED = "disabled"
@@ -60,6 +65,8 @@ class Outcome(StrEnum):
     """It could not be done while it was worth doing."""
 
 
+UNFINISHED = frozenset({Outcome.ANONYMISED_SO_FAR})
+"""It is to be done once more, later. Nothing has failed."""
 GIVEN_UP = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
 """Nothing was done, and somebody might have expected otherwise."""
 
@@ -202,11 +209,17 @@ class Courier:
         return Outcome.SENT
 
     def _anonymise(self, message: Message) -> Outcome:
+        """Do it at once, and again when nothing more can come.
+
+        A login that read the account just before it was closed writes its event and its session
+        just after that.
+        """
         if message.public_id is None:
             return Outcome.NOBODY
         self._activity.anonymise(message.public_id)
         self._sessions.forget(message.public_id)
-        return Outcome.ANONYMISED
+        settled = self._clock() >= message.created_at + _SETTLED_AFTER
+        return Outcome.ANONYMISED if settled else Outcome.ANONYMISED_SO_FAR
 
     def _owner(self, message: Message) -> Credentials | None:
         if message.public_id is not None:

@@ -244,7 +244,9 @@ class EmailService:
         held = held_emails(user, now)
         if len(held) >= MOST_FORMER_EMAILS:
             raise TooManyRequestsError(int((held[0].until - now).total_seconds()) + 1)
-        self._attempts.count_mail((Errand.CONFIRM_EMAIL, user.public_id), client)
+        kind = Errand.CONFIRM_EMAIL
+        # Of an account, and to an address: anybody may have many accounts.
+        self._attempts.count_mail((kind, user.public_id), client, (kind, email.key))
         return Trail(
             events=(
                 *others,

@@ -10,7 +10,7 @@ from typing import Protocol
 from chalicelib.domain.errors import UnavailableError, UnexpectedError
 from chalicelib.domain.outbox import Message
 from chalicelib.domain.times import Clock
-from chalicelib.services.courier import GIVEN_UP, Outcome
+from chalicelib.services.courier import GIVEN_UP, UNFINISHED, Outcome
 from chalicelib.telemetry import recording
 
 ENOUGH_SECONDS = 20.0
@@ -116,9 +116,10 @@ class Outbox:
         return turn
 
     def _try(self, message: Message) -> Outcome | None:
-        """Deliver a message and remove it; None if it is to be tried again.
+        """Deliver a message and remove it; None if it failed, and is to be tried again.
 
-        There is a line in the log for each, without an address.
+        One that is to be delivered once more, although it did not fail, stays as well. There is a
+        line in the log for each, without an address.
         """
         facts = {"errand": message.errand.value, "message_id": message.message_id}
         with recording("delivery", stage=self._stage, **facts) as record:
@@ -126,7 +127,8 @@ class Outbox:
                 outcome = self._courier.deliver(message)
                 if outcome is Outcome.SENT:
                     record.count("MailsSent")
-                self._store.remove(message.message_id)
+                if outcome not in UNFINISHED:
+                    self._store.remove(message.message_id)
             except Exception as fault:  # noqa: BLE001 - one bad message must not stop the others
                 known = isinstance(fault, UnavailableError)
                 record.note(outcome=UnavailableError.code if known else UnexpectedError.code)

@@ -419,7 +419,10 @@ class SessionService:
             ),
             (
                 self._trails.message(
-                    Errand.PASSWORD_CHANGED, public_id=user.public_id, language=client.language
+                    Errand.PASSWORD_CHANGED,
+                    public_id=user.public_id,
+                    address=user.email,
+                    language=client.language,
                 ),
             ),
         )

@@ -105,13 +105,16 @@ class DynamoRecoveryStore:
     ) -> EmailChange:
         """Set the address that a user wants, if nobody else has it; None takes it back.
 
+        Their sessions must not have ended since they were read: with another password, what whoever
+        knew the old one wanted is forgotten, and must not be wanted just after that.
+
         Raises:
             UsernameTakenError: another user has the username.
             UnavailableError: nothing was written, or the answer was lost.
         """
         pending, renaming = UserItem.pending_email, changes.renaming
         wish: Action = pending.remove() if email is None else pending.set(email)
-        same = _is_same(user)
+        same = _is_same(user) & _is_of_version(user)
         if renaming is not None:
             same &= UserItem.username == renaming.before
         moves = renaming is not None and renaming.moves_marker

@@ -161,6 +161,18 @@ def test_a_link_that_was_opened_before_still_works_and_once_only(
         expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()
 
 
+def test_the_field_cuts_no_password(open_page: Callable[..., Page], person: Person) -> None:
+    page = open_page(person.link("/password/reset"))
+    page.keyboard.insert_text("a password manager's " * 10)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("128")
+    longest = "\N{BRICK}" * 128  # browsers count each as two
+    page.keyboard.insert_text(longest)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name=PAGES["/password/reset"][1])).to_be_visible()
+    assert person.may_log_in(longest)
+
+
 def test_a_refused_password_is_told_beside_the_field(
     open_page: Callable[..., Page], person: Person
 ) -> None:

@@ -95,6 +95,23 @@ def test_a_login_that_races_a_reset_leaves_no_session_of_the_old_password(
 
 
 @each_race
+def test_after_a_reset_no_address_is_wanted_by_the_old_password(
+    service: Container, race: int
+) -> None:
+    person = Person(service)
+    token = person.token(Purpose.RESET, person.email)
+    new = NewPassword(f"{race} horse altogether")
+    wishes: list[Attempt] = [
+        partial(person.wants, f"{race}-{number}-{uuid4().hex[:12]}@example.com")
+        for number in range(4)
+    ]
+    assert at_once([partial(service.recovery.reset, token, new, CLIENT), *wishes])[0] is None
+    found = service._users.get(person.public_id)  # noqa: SLF001 - behind the service's back
+    assert found
+    assert found.pending_email is None
+
+
+@each_race
 def test_of_users_who_change_to_one_address_one_wins(service: Container, race: int) -> None:
     people = [Person(service) for _ in range(4)]
     email = f"{race}-{uuid4().hex[:12]}@example.com"

@@ -302,6 +302,37 @@ def test_broken_csv_is_told_likewise(
     assert summary == {"imported": 1, "present": 0, "refused": 5}
 
 
+@pytest.mark.parametrize("last", ["", '"'], ids=["never closed", "closed far below"])
+def test_a_quotation_mark_that_is_missing_costs_its_own_row_and_no_other(last: str) -> None:
+    rows = [f"{number}@example.com,x" for number in range(5_000)]
+    rows[1] = '1@example.com,"x'
+    text = "\r\n".join(["email,username", *rows, f'"0{last}@example.com,x', ""])
+    read = list(read_rows(io.StringIO(text, newline=""), "csv"))
+    assert [row.line for row in read] == list(range(2, 5_003))
+    assert [row.line for row in read if row.fault] == [3, 5_002]
+    assert "quotation mark" in str(read[1].fault)
+    assert read[2].fields == {"email": "2@example.com", "username": "x"}
+
+
+def test_a_long_line_or_row_costs_none_but_itself() -> None:
+    for long in ("x" * 200_000, "x" * 65_537, "," * 65_537, "\ufeff" * 65_536 + "y"):
+        text = f'email\n{long}\na@example.com\n"a\n{long}\nb"\nc@example.com\n{long}'
+        read = list(read_rows(io.StringIO(text, newline=""), "csv"))
+        assert [(row.line, row.fault is None) for row in read] == [
+            (2, False),
+            (3, True),
+            (4, False),
+            (5, False),
+            (6, True),  # what is no mark at the beginning is a letter
+            (7, True),
+            (8, False),
+        ]
+    many_fields = '"x\n",' * 40_000 + "\n"
+    file = io.StringIO(f"email\n{many_fields}", newline="")
+    assert next(read_rows(file, "csv")).fault
+    assert file.tell() < 100_000
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [

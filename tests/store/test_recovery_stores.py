@@ -249,6 +249,18 @@ def test_an_address_that_is_held_for_somebody_else_cannot_be_wanted(world: World
     assert world.recoveries.request_email(world.user(2), OLD) is EmailChange.DONE
 
 
+def test_whose_sessions_have_ended_since_they_were_read_wants_nothing_more(world: World) -> None:
+    # By another password, say: who knew the old one must not be mailed a link after all.
+    user = world.user()
+    world.users.raise_token_version(public_id(1))
+    for wanted in (NEW, None):
+        found = world.recoveries.request_email(user, wanted, trail=a_trail())
+        assert found is EmailChange.STALE
+    assert world.user() == replace(user, token_version=2)
+    assert world.messages() == 0
+    assert world.recoveries.request_email(world.user(), NEW) is EmailChange.DONE
+
+
 def test_another_spelling_of_ones_own_address_can_be_wanted(world: World) -> None:
     assert world.recoveries.request_email(world.user(), OLD.upper()) is EmailChange.DONE
 

@@ -170,6 +170,8 @@ def test_an_email_is_shown_as_it_was_given(address: str) -> None:
         "zoe@\u2100.example.com",  # a/c, in one character
         "zoe@example.c\u0301\u200dom",
         "zoe@\u0301example.com",  # a label that begins with a mark
+        "=?utf-8?q?zoe=40example.net=3E=20?=@example.com",
+        "zoe=\uff1fx?B?eA?=@example.com",
     ],
 )
 def test_what_is_not_an_email_is_refused(address: str) -> None:

@@ -41,7 +41,7 @@ def test_nobody_is_found_by_a_name_that_nobody_has(operator: OperatorService, na
     assert operator.find_by(None, None, name) is None
 
 
-def test_an_identifier_counts_before_an_email_and_that_before_a_username(
+def test_a_username_is_never_taken_for_somebodys_email_or_identifier(
     operator: OperatorService, users: FakeUserStore
 ) -> None:
     first = a_user(1)
@@ -52,8 +52,10 @@ def test_an_identifier_counts_before_an_email_and_that_before_a_username(
     assert operator.find(first.public_id) == first
     assert operator.find(first.email) == first
     del users.rows[first.public_id]
-    assert operator.find(first.public_id) == third
-    assert operator.find(first.email) == second
+    for name in (first.public_id, first.email, first.email.replace("@", "\uff20")):
+        with pytest.raises(UserNotFoundError):
+            operator.find(name)
+    assert operator.find_by(None, None, first.email) == second
 
 
 def test_several_names_find_the_one_who_has_them_all(
@@ -128,6 +130,26 @@ def test_who_is_no_admin_needs_none_to_stay(
 ) -> None:
     add(users, a_user(1))
     weaken(operator, a_user(1))
+
+
+@pytest.mark.parametrize("weaken", WEAKENING)
+def test_who_has_become_the_last_admin_since_they_were_read_stays(
+    operator: OperatorService,
+    users: FakeUserStore,
+    weaken: Callable[[OperatorService, User], object],
+) -> None:
+    add(users, a_user(1, admin=True))
+    with pytest.raises(LastAdminError):
+        weaken(operator, a_user(1))  # while the operator was asked, say
+    assert users.get(public_id(1)) == a_user(1, admin=True)
+
+
+@pytest.mark.parametrize("weaken", WEAKENING)
+def test_who_is_gone_since_they_were_read_is_not_found(
+    operator: OperatorService, weaken: Callable[[OperatorService, User], object]
+) -> None:
+    with pytest.raises(UserNotFoundError):
+        weaken(operator, a_user(1))
 
 
 @pytest.mark.parametrize("weaken", WEAKENING)

@@ -156,7 +156,11 @@ def _user(tables: FakeTables, number: int = 1) -> User:
 
 
 def _caller(tables: FakeTables) -> Principal:
-    return a_caller(_user(tables))
+    return _caller_of(tables, 1)
+
+
+def _caller_of(tables: FakeTables, number: int) -> Principal:
+    return a_caller(tables.users[public_id(number)].user)
 
 
 def _acts(tables: FakeTables) -> list[tuple[Act, dict[str, str]]]:
@@ -220,6 +224,19 @@ def test_few_mails_an_hour_go_to_one_address_in_whatever_spelling(
     emails.resend(EmailAddress(email), CLIENT)  # counted by itself
     clock.step(minutes=60)
     recovery.forgot(EmailAddress(email), CLIENT)
+
+
+def test_few_mails_an_hour_go_to_one_wanted_address_however_many_accounts_want_it(
+    emails: EmailService, users: FakeUserStore, tables: FakeTables, hasher: PasswordHasher
+) -> None:
+    for number in (2, 3):
+        add(users, a_user(number), hasher.hash(RIGHT))
+    for number in (1, 2):
+        emails.request_change(_caller_of(tables, number), "me", NEW, RIGHT, CLIENT)
+    respelt = EmailAddress(NEW.upper())
+    with pytest.raises(TooManyRequestsError):
+        emails.request_change(_caller_of(tables, 3), "me", respelt, RIGHT, CLIENT)
+    assert len(tables.messages) == 2
 
 
 def test_so_many_mails_a_minute_are_asked_for_from_one_address(
