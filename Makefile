@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node lint format lock openapi clean \
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -48,6 +48,9 @@ test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
+
+bench: .venv/.installed .venv-cloud/.installed ## Measure what a test cannot judge (ONLY=timing, or all)
+	@exec $(BIN)/python -m bench "$$ONLY"
 
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .

@@ -299,6 +299,21 @@ def test_a_mailed_token_is_a_read_and_a_transaction_and_a_bad_one_a_read_and_a_c
             assert _store(wire) == ["BatchGetItem", last]
 
 
+@pytest.mark.parametrize("text", ["", "nonsense", "mt1_" + "A" * 64], ids=len)
+def test_a_bad_mailed_token_is_a_read_and_a_count_whatever_is_wrong_with_it(
+    client: Client, wire: Wire, text: str
+) -> None:
+    for route, more in (
+        ("email/verify", {}),
+        ("email/undo", {}),
+        ("password/reset", {"new_password": "another horse"}),
+    ):
+        wire.reset()
+        assert client.post(f"/auth/{route}", {"token": text, **more}).status == 400
+        assert _store(wire) == ["BatchGetItem", "UpdateItem"]
+        assert len(wire.calls[0].body["RequestItems"]) == 1
+
+
 def test_wanting_another_address_is_a_confirmed_password_a_count_and_a_transaction(
     client: Client, token: str, wire: Wire
 ) -> None:

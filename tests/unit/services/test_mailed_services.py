@@ -262,9 +262,13 @@ def test_what_cannot_be_written_down_is_not_promised(
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "mt1_", "mt1_" + "A" * 64, "mt1_" + "A" * 9_999])
-def test_what_is_no_token_is_no_token(recovery: RecoveryService, text: str) -> None:
+def test_what_is_no_token_is_no_token_after_the_same_work(
+    recovery: RecoveryService, store: FakeRecoveryStore, text: str
+) -> None:
+    before = store.calls
     with pytest.raises(MailedTokenInvalidError):
         recovery.reset(text, CHOSEN, CLIENT)
+    assert store.calls == before + 1
 
 
 @pytest.mark.parametrize("purpose", set(Purpose) - {Purpose.RESET})
