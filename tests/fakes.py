@@ -17,7 +17,7 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
-from chalicelib.domain.imports import Arrival, Claim, Owners
+from chalicelib.domain.imports import HELD, Arrival, Claim, Owners
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenFacts, MailedTokenRecord
 from chalicelib.domain.names import fold
 from chalicelib.domain.outbox import Message
@@ -347,19 +347,23 @@ class FakeUserStore(_Breakable):
         self._called()
         return [
             Owners(
-                self._whose(_email_key, claim.email_key),
+                self._whose(_email_key, claim.email_key) or self._holder_of(claim.email_key),
                 self._whose(_username_key, claim.username_key),
                 claim.public_id if claim.public_id in self.rows else None,
             )
             for claim in claims
         ]
 
+    def _holder_of(self, key: str) -> str | None:
+        held = self.tables.is_taken(key, "nobody", self._clock())
+        return HELD if held else None
+
     def add_all(self, arrivals: Sequence[Arrival]) -> bool:
         self._called()
         users = [arrival.credentials.user for arrival in arrivals]
         if any(
             user.public_id in self.rows
-            or self._of(_email_key, fold(user.email))
+            or self.tables.is_taken(user.email, user.public_id, self._clock())
             or self._of(_username_key, fold(user.username))
             for user in users
         ):

@@ -34,6 +34,10 @@ class Owners:
     """The identifier itself, if there is a user of it."""
 
 
+HELD = "held"
+"""Who owns an email that is kept for whoever had it until lately: nobody who could be meant."""
+
+
 class Outcome(StrEnum):
     """What became of a row."""
 

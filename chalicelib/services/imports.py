@@ -11,7 +11,7 @@ from uuid import UUID
 from chalicelib.domain.activity import COMMAND, OPERATOR, Act
 from chalicelib.domain.changes import Metadata
 from chalicelib.domain.errors import InvalidInputError, UnavailableError
-from chalicelib.domain.imports import Arrival, Claim, Outcome, Owners
+from chalicelib.domain.imports import HELD, Arrival, Claim, Outcome, Owners
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username, fold
 from chalicelib.domain.passwords import NO_PASSWORD
 from chalicelib.domain.times import Clock
@@ -328,7 +328,7 @@ def _judge(candidate: _Candidate, owners: Owners) -> Result | None:
     # An account is who the row says it is. If it does not say, it is whoever has the email.
     meant = candidate.user.public_id
     if not candidate.identifies_itself:
-        meant = owners.email or meant
+        meant = meant if owners.email in (None, HELD) else owners.email
     strangers = {
         name: "Belongs to another account."
         for name, owner in (("email", owners.email), ("username", username))

@@ -21,7 +21,7 @@ from chalicelib.domain.errors import (
     UsernameTakenError,
     UserNotFoundError,
 )
-from chalicelib.domain.imports import Arrival, Claim, Owners
+from chalicelib.domain.imports import HELD, Arrival, Claim, Owners
 from chalicelib.domain.names import fold
 from chalicelib.domain.sessions import Opening, Session
 from chalicelib.domain.times import Clock, epoch_seconds, system_clock
@@ -386,7 +386,9 @@ class DynamoUserStore:
         rows = read_together(self._connection, {MarkerItem: wanted})[MarkerItem]
         now = epoch_seconds(self._clock())
         found = {
-            row.pk: row.public_id for row in rows if not row.expires_at or row.expires_at > now
+            row.pk: HELD if row.expires_at else row.public_id
+            for row in rows
+            if not row.expires_at or row.expires_at > now
         }
         return [Owners(*map(found.get, three)) for three in keys]
 

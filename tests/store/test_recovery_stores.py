@@ -8,9 +8,11 @@ from typing import Protocol
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.changes import Changes, Renaming
 from chalicelib.domain.email_changes import HELD_FOR, EmailChange, confirmed, undone
 from chalicelib.domain.errors import EmailTakenError, UnavailableError, UsernameTakenError
+from chalicelib.domain.imports import HELD, Arrival, Claim, Owners
 from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenRecord, Purpose
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.trails import Trail
@@ -25,7 +27,7 @@ from chalicelib.store.users import DynamoUserStore
 from tests.aws import OUTBOX, Cloud, Wire
 from tests.fakes import START, FakeClock, FakeRecoveryStore, FakeTables, FakeUserStore, public_id
 from tests.mailed import mailed
-from tests.samples import ORIGIN, ROWS, a_session, a_user, add
+from tests.samples import ORIGIN, ROWS, a_session, a_user, add, an_event
 
 HASH = "a hash"
 OLD, NEW, NEWER = "Old@example.com", "New@example.com", "Newer@example.com"
@@ -219,6 +221,23 @@ def test_another_address_than_was_read_is_not_verified(world: World) -> None:
     token = world.mail(Purpose.VERIFY, OLD)
     assert not world.recoveries.verify_email(token, a_user(email=NEW))
     assert not world.user().email_verified
+
+
+# Importing somebody
+
+
+def test_whoever_is_imported_gets_no_address_that_is_held(world: World) -> None:
+    assert world.confirm(NEW) is EmailChange.DONE
+    claim = Claim(public_id(2), OLD.lower(), "user 2")
+    arrival = Arrival(
+        Credentials(a_user(2, email=OLD), "a hash"), an_event(owner=2, act=Act.IMPORTED)
+    )
+    assert world.users.owners([claim]) == [Owners(HELD, None, None)]
+    assert not world.users.add_all([arrival])
+    world.clock.step(seconds=HELD_FOR.total_seconds())
+    assert world.users.owners([claim]) == [Owners(None, None, None)]
+    assert world.users.add_all([arrival])
+    assert world.users.find_by_email(OLD.lower()) == a_user(2, email=OLD)
 
 
 # Wanting another address

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.activity import OPERATOR, Act
+from chalicelib.domain.email_changes import HELD_FOR
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.imports import Arrival, Claim, Outcome, Owners
 from chalicelib.domain.passwords import NO_PASSWORD
-from chalicelib.domain.users import User
+from chalicelib.domain.users import FormerEmail, User
 from chalicelib.services.imports import BATCH, ImportService, Result, Row
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.trails import TrailService
@@ -291,6 +292,17 @@ def test_what_became_of_an_account_meanwhile_stays(
     assert only(users) == changed
     assert users.rows[public_id(1)].password_hash == "another hash"
     assert len(tables.events) == 1
+
+
+def test_an_email_that_is_held_for_whoever_had_it_is_refused(
+    imports: ImportService, users: FakeUserStore
+) -> None:
+    add(users, a_user(1))
+    former = FormerEmail("user-1@example.com", START + HELD_FOR)
+    users.change(public_id(1), email="new@example.com", former_emails=(former,))
+    for row in ({"email": "user-1@example.com"}, a_row(1), a_row(9, email="USER-1@example.com")):
+        (result,) = imports.run([Row(2, row)])
+        assert (result.outcome, result.errors["email"]) == (REFUSED, STRANGERS)
 
 
 @pytest.mark.parametrize(
