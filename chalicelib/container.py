@@ -257,6 +257,7 @@ class Container:
             self._trails,
             TemplateWriter(settings.product_name),
             SesMailer(settings.mail_sender) if settings.mail_sender else None,
+            counts=self._attempts,
             link_base_url=settings.link_base_url,
             clock=self._clock,
             random_octets=self._random_octets,

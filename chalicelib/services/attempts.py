@@ -155,6 +155,23 @@ class AttemptService:
             if self._store.reserve(count) is None:
                 raise self._refusal(count)
 
+    def admit_mail(self, of: tuple[str, ...]) -> Count | None:
+        """Count a mail among those that are asked for; None if there were too many.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        count = self._count(("mails", *of), self._limits.mails, _HOUR)
+        return None if self._store.reserve(count) is None else count
+
+    def take_back_mail(self, count: Count) -> None:
+        """Count a mail no longer that was not sent.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        self._store.give_back(count)
+
     def _count(self, of: tuple[str, ...], limit: int, window: timedelta) -> Count:
         # Everybody's windows begin together. If they depended on the name, when one ends would tell
         # whether it is a name's or an account's.

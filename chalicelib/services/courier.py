@@ -5,12 +5,15 @@ whether an address is anybody's is looked up only where nobody sees how long it 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.domain.activity import Act
+from chalicelib.domain.attempts import Count
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mailed_tokens import (
     LIFETIMES,
     SECRET_OCTETS,
@@ -20,6 +23,7 @@ from chalicelib.domain.mailed_tokens import (
     password_mark,
 )
 from chalicelib.domain.mails import Mail, MailRefusedError
+from chalicelib.domain.names import fold
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock
@@ -55,6 +59,8 @@ class Outcome(StrEnum):
     """There is nobody (any more) whom it could be for."""
     DISABLED = "disabled"
     """The account is disabled: no link would be of use."""
+    LIMITED = "limited"
+    """As many mails of its kind have gone to this address as may in an hour."""
     NOT_NEEDED = "not_needed"
     """What the mail would ask for or tell is so already, or is so no longer."""
     MAIL_OFF = "mail_off"
@@ -124,6 +130,24 @@ class SessionStore(Protocol):
         """
 
 
+class MailCounts(Protocol):
+    """How many mails may go to one address."""
+
+    def admit_mail(self, of: tuple[str, ...]) -> Count | None:
+        """Count a mail; None if there were too many.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def take_back_mail(self, count: Count) -> None:
+        """Count a mail no longer that was not sent.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+
 class MailWriter(Protocol):
     """Writes mails."""
 
@@ -164,6 +188,7 @@ class Courier:
         writer: MailWriter,
         mailer: Mailer | None,
         *,
+        counts: MailCounts,
         link_base_url: str,
         clock: Clock,
         random_octets: Callable[[int], bytes],
@@ -176,6 +201,7 @@ class Courier:
         self._trails = trails
         self._writer = writer
         self._mailer = mailer
+        self._counts = counts
         self._link_base_url = link_base_url
         self._clock = clock
         self._random_octets = random_octets
@@ -200,9 +226,11 @@ class Courier:
         if isinstance(task, Outcome):
             return task
         try:
-            self._mail(message, owner, task, mailer)
+            sent = self._mail_if_admitted(message, owner, task, mailer)
         except MailRefusedError:
             return Outcome.REFUSED
+        if not sent:
+            return Outcome.LIMITED
         if message.errand is Errand.RESET_PASSWORD:
             mailed = self._trails.event(Act.RECOVERY_MAILED, owner.user.public_id, _UNKNOWN_CLIENT)
             self._trails.write(Trail(events=(mailed,)))
@@ -227,6 +255,28 @@ class Courier:
         if message.email_key is not None:
             return self._accounts.credentials_by_email(message.email_key)
         return None
+
+    def _mail_if_admitted(
+        self, message: Message, owner: Credentials, task: "_Task", mailer: Mailer
+    ) -> bool:
+        """Send a mail; False if too many have gone to its address.
+
+        What is asked for by an address was counted when it was. A registration is not, and whoever
+        registers a stranger's address and closes the account can do it again.
+        """
+        if message.errand is not Errand.VERIFY_EMAIL or message.public_id is None:
+            self._mail(message, owner, task, mailer)
+            return True
+        count = self._counts.admit_mail((Errand.VERIFY_EMAIL, fold(owner.user.email)))
+        if count is None:
+            return False
+        try:
+            self._mail(message, owner, task, mailer)
+        except UnavailableError:
+            with suppress(UnavailableError):
+                self._counts.take_back_mail(count)
+            raise
+        return True
 
     def _mail(self, message: Message, owner: Credentials, task: "_Task", mailer: Mailer) -> None:
         """Keep what the link will be checked against, then send it: never the other way round."""

@@ -12,10 +12,12 @@ from chalicelib.domain.mailed_tokens import LIFETIMES, MailedToken, Purpose, pas
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.users import User
 from chalicelib.mail.writing import TemplateWriter
+from chalicelib.services.attempts import AttemptService
 from chalicelib.services.courier import GIVEN_UP, PATHS, Courier, Outcome
 from chalicelib.services.trails import TrailService
 from tests.fakes import (
     START,
+    FakeAttemptStore,
     FakeClock,
     FakeRandom,
     FakeSessionStore,
@@ -30,6 +32,7 @@ from tests.mails import (
     a_message,
 )
 from tests.samples import a_session, a_user
+from tests.unit.services.conftest import ATTEMPT_LIMITS
 
 BASE = "https://accounts.example.com/api"
 WANTED = "wanted@example.com"
@@ -87,7 +90,9 @@ class World:
         tokens: FakeMailedTokenStore,
         trails: TrailService,
         activity: FakeActivityAnonymiser,
+        attempts: AttemptService,
     ) -> None:
+        self.counts = attempts
         self._clock = clock
         self._tables = tables
         self._users = users
@@ -104,6 +109,7 @@ class World:
             self._trails,
             TemplateWriter("Shop"),
             mailer,
+            counts=self.counts,
             link_base_url=BASE,
             clock=self._clock,
             random_octets=FakeRandom().octets,
@@ -118,8 +124,9 @@ def world(
     tokens: FakeMailedTokenStore,
     trails: TrailService,
     activity: FakeActivityAnonymiser,
+    attempts: AttemptService,
 ) -> World:
-    return World(clock, tables, users, tokens, trails, activity)
+    return World(clock, tables, users, tokens, trails, activity, attempts)
 
 
 @pytest.fixture
@@ -271,6 +278,46 @@ def test_that_a_reset_was_mailed_is_kept_for_its_owner_and_nothing_else_is(
     assert (event.act, event.public_id, event.at) == (Act.RECOVERY_MAILED, public_id(1), START)
     assert (event.client.ip, event.client.user_agent, event.changed) == ("", "", {})
     assert tables.messages == []
+
+
+# When too many were mailed
+
+
+def test_whoever_is_registered_again_and_again_gets_as_many_mails_as_can_be_asked_for(
+    courier: Courier, users: FakeUserStore, mailer: FakeMailer, clock: FakeClock
+) -> None:
+    outcomes = []
+    for number in range(1, ATTEMPT_LIMITS.mails + 2):
+        user = a_user(number, email="ZOE@example.com" if number % 2 else "zoe@example.com")
+        assert users.add(user, "a hash", None)
+        message = _message(Errand.VERIFY_EMAIL, public_id=user.public_id)
+        outcomes.append(courier.deliver(message))
+        users.remove(user)
+    assert outcomes == [Outcome.SENT] * ATTEMPT_LIMITS.mails + [Outcome.LIMITED]
+    assert len(mailer.sent) == ATTEMPT_LIMITS.mails
+    clock.step(minutes=60)
+    assert users.add(a_user(9, email="zoe@example.com"), "a hash", None)
+    later = _message(Errand.VERIFY_EMAIL, public_id=public_id(9))
+    assert courier.deliver(later) is Outcome.SENT
+
+
+@pytest.mark.usefixtures("user")
+def test_a_mail_that_was_not_sent_is_not_counted(
+    courier: Courier, mailer: FakeMailer, attempt_store: FakeAttemptStore, tables: FakeTables
+) -> None:
+    for _ in range(10):
+        mailer.down = True
+        with pytest.raises(UnavailableError):
+            courier.deliver(_message(Errand.VERIFY_EMAIL))
+    assert set(tables.counts.values()) == {0}
+    mailer.down = False
+    assert courier.deliver(_message(Errand.VERIFY_EMAIL)) is Outcome.SENT
+    attempt_store.down = True
+    with pytest.raises(UnavailableError):
+        courier.deliver(_message(Errand.VERIFY_EMAIL))
+    # What was asked for by an address was counted then.
+    asked = _message(Errand.VERIFY_EMAIL, public_id=None, email_key="user-1@example.com")
+    assert courier.deliver(asked) is Outcome.SENT
 
 
 # When there is nothing to mail
