@@ -113,10 +113,15 @@ def test_a_right_password_among_guesses_gets_in_or_is_told_to_wait(
     got_in = isinstance(owner, TokenSet)
     assert got_in or owner == "TooManyRequestsError"
     wrong = Counter(end for end in ended if isinstance(end, str))["WrongCredentialsError"]
-    assert wrong == LIMIT, "the place of the right one was given back" if got_in else ""
-    assert hasher.compared == LIMIT + got_in
-    with pytest.raises(TooManyRequestsError):
-        log_in()
+    assert hasher.compared == wrong + got_in
+    if got_in:
+        # Its place may have been held while the rest was refused. And from then on its address is
+        # known, and has a count of its own: guesses that are still to come find that one.
+        assert LIMIT - 1 <= wrong <= 2 * LIMIT
+    else:
+        assert wrong == LIMIT
+        with pytest.raises(TooManyRequestsError):
+            log_in()
 
 
 @every_round
