@@ -251,8 +251,8 @@ def test_the_status_tells_whether_mails_go_out(
     assert "\nMails     the outbox's stream is delivered by nobody\n" in said
     assert "none is sent: ACCOUNTS_MAIL_SENDER is not set" in said
     make_mapping(account, find_stream(account, stage))
-    own = {"environment_variables": {"ACCOUNTS_STAGE": "prod"}, "api_gateway_stage": "prod"}
-    own["environment_variables"]["ACCOUNTS_MAIL_SENDER"] = "Us <us@example.com>"  # type: ignore[index]
+    variables = {"ACCOUNTS_STAGE": "prod", "ACCOUNTS_MAIL_SENDER": "Us <us@example.com>"}
+    own = {"environment_variables": variables, "api_gateway_stage": "prod"}
     sending = replace(stage, configuration={**stage.configuration, "stages": {"prod": own}})
     show_status(sending)
     said = capsys.readouterr().out
