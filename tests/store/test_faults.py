@@ -27,6 +27,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
 from chalicelib.domain.users import Credentials, Removal
 from chalicelib.store.attempts import DynamoAttemptStore
+from chalicelib.store.revocations import revoked_key_row
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
@@ -48,6 +49,7 @@ class Stores:
 
 
 SESSION = a_session()
+A_KEY = revoked_key_row("a-key", public_id(1))
 TOKEN = RefreshToken(SESSION.public_id, SESSION.session_id, b"s3cret-family", b"s3cret")
 CREDENTIALS = Credentials(a_user(), "s3cret-hash")
 CALLER = Principal(a_user(), SESSION.session_id)
@@ -293,7 +295,7 @@ def test_an_identifier_that_was_given_out_twice_is_nobodys_name_and_no_keys_faul
 def test_a_revoked_key_adds_nobody(users: DynamoUserStore, cloud: Cloud) -> None:
     cloud.dynamodb.put_item(
         TableName=REVOKED_TOKENS,
-        Item={"token_id": {"S": "key#a-key"}, "expires_at": {"N": "9999999999"}},
+        Item={"token_id": {"S": A_KEY}, "expires_at": {"N": "9999999999"}},
     )
     assert not users.add(a_user(), "a hash", Opening(SESSION, "a-key"))
     assert cloud.rows() == cloud.rows(SESSIONS) == []
@@ -352,7 +354,7 @@ def test_a_user_both_markers_and_a_session_are_written_in_one_idempotent_transac
     assert call.operation == "dynamodb.TransactWriteItems"
     assert call.body["ClientRequestToken"]
     check, *items = call.body["TransactItems"]
-    assert check["ConditionCheck"]["Key"] == {"token_id": {"S": "key#a-key"}}
+    assert check["ConditionCheck"]["Key"] == {"token_id": {"S": A_KEY}}
     *puts, session, address = [item["Put"] for item in items]
     assert [put["Item"]["pk"]["S"] for put in puts] == [
         f"user#{public_id(1)}",
