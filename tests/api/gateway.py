@@ -8,7 +8,7 @@ See https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-p
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -47,6 +47,10 @@ class LambdaContext:
     function_name: str = "accounts"
     function_version: str = "1"
     memory_limit_in_mb: int = 128
+    seconds_left: Callable[[], float] = lambda: 28.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left() * 1_000)
 
 
 class _RefusedError(Exception):

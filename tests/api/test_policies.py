@@ -147,7 +147,7 @@ class _Account:
         use(self._processes["rotate_keys"])
         for wait in (timedelta(days=1), NOTICE, KEPT):
             self._clock.now += wait
-            rotate_keys(AN_HOUR_PASSED, None)
+            rotate_keys(AN_HOUR_PASSED, LambdaContext())
         self._put_down("rotate_keys")
 
     def deliver(self, courier: str, trail: Trail) -> None:
