@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock openapi clean \
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock openapi round-trips clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -62,6 +62,9 @@ lint: .venv/.installed ## Check style, types and architecture
 format: .venv/.installed ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
+
+round-trips: .venv/.installed ## Count what requests ask of AWS, for docs/performance.md
+	@exec $(BIN)/python -m tests.api.round_trips
 
 openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi

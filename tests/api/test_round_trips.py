@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import container as composition
+from chalicelib.container import Container, use
 from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.api.round_trips import Trips, count, names, shown, table
@@ -168,3 +169,18 @@ def test_what_is_asked_for_by_mail_is_one_message(client: Client, wire: Wire) ->
         assert client.post(route, {"email": "nobody@example.com"}).status == 202
         (put,) = wire.calls[-1].body["TransactItems"]
         assert put["Put"]["TableName"] == "accounts-test-outbox"
+
+
+def test_keys_are_read_once_in_five_minutes_and_a_private_one_once(
+    client: Client, stage: Settings, clock: FakeClock, wire: Wire
+) -> None:
+    use(Container(stage, clock))
+    read = "ssm.GetParametersByPath"
+    token = client.register()
+    assert wire.operations[:2] == [read, "ssm.GetParameter"]
+    for minutes, keys in ((4, []), (1, [read]), (4, []), (1, [read])):
+        clock.step(minutes=minutes)
+        wire.reset()
+        client.log_in()
+        assert client.get("/user/me", token=token).status == 200
+        assert [name for name in wire.operations if name.startswith("ssm.")] == keys
