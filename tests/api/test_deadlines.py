@@ -15,7 +15,7 @@ from moto.ses.models import ses_backends
 from chalicelib import container as composition
 from chalicelib.container import Container, container, use
 from chalicelib.couriers import BATCH_SIZE, REDELIVERY_MINUTES, deliver_mail, redeliver_mail
-from chalicelib.deadlines import ANSWER_SECONDS
+from chalicelib.deadlines import ANSWER_SECONDS, PAUSE_SECONDS
 from chalicelib.domain.trails import Trail
 from chalicelib.keys import source
 from chalicelib.mail import ses
@@ -195,6 +195,28 @@ def test_a_request_survives_a_store_that_is_slow_all_the_time(ask: Ask) -> None:
     assert _is_in_time(functions)
 
 
+@pytest.mark.parametrize(("late", "asked"), [("authorize", 0), ("api_handler", 1)])
+def test_a_function_that_has_no_time_for_a_call_makes_none(
+    world: World, remote: Remote, late: str, asked: int
+) -> None:
+    world.start()
+    target, how = LONGEST.prepare(world)
+    remote.follow(_all_is_well)
+    left = {late: ANSWER_SECONDS + items.LIMITS.attempt_seconds - 0.1}
+    world.client.gateway.start = lambda function: LambdaContext(
+        "1", function, seconds_left=lambda: left.get(function, TIMEOUTS[function])
+    )
+    assert _is_unavailable(world.client.send(LONGEST.method, target, **how))
+    world.client.gateway.start = LambdaContext.of
+    assert remote.attempts == asked
+
+
+def test_a_service_that_asks_for_a_long_pause_does_not_get_it(ask: Ask) -> None:
+    answer, functions = ask(SHORTEST, _two_of_three(Fault.TOLD_TO_WAIT))
+    assert answer.status == SHORTEST.status
+    assert functions.remote.elapsed <= 2 * PAUSE_SECONDS
+
+
 @pytest.mark.parametrize("fault", [Fault.HANGS, Fault.THROTTLED])
 def test_keys_that_do_not_come_are_no_answer_in_time(
     world: World, remote: Remote, stage: Settings, fault: Fault
@@ -269,7 +291,8 @@ def test_what_was_left_before_is_left_again_in_time(
 ) -> None:
     message_ids = leave(3)
     world.clock.step(minutes=REDELIVERY_MINUTES)
-    remote.follow(_from(1, Fault.HANGS))
+    # Each call but the first gets through at its last attempt, which takes longer than there is.
+    remote.follow(lambda number, _: Fault.HANGS if number % 3 else None)
     ends_at = ENOUGH_SECONDS + 1
     context = LambdaContext("1", "redeliver_mail", seconds_left=lambda: ends_at - remote.elapsed)
     redeliver_mail(AN_HOUR_PASSED, context)
