@@ -16,6 +16,7 @@ from botocore.exceptions import (
 )
 from pynamodb.connection import Connection
 
+from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -27,6 +28,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
 from chalicelib.domain.users import Credentials, Removal
 from chalicelib.store.attempts import DynamoAttemptStore
+from chalicelib.store.items import LIMITS
 from chalicelib.store.revocations import revoked_key_row
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
@@ -251,6 +253,17 @@ def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
     assert wire.operations == ["dynamodb.TransactWriteItems"] * 4
     assert sum(waits) < 1
     assert cloud.rows() == []
+
+
+def test_a_conflict_is_not_waited_out_if_no_attempt_could_follow(
+    users: DynamoUserStore, wire: Wire, waits: Waits
+) -> None:
+    _cancel(wire, "TransactionConflict", "None", "None")
+    left = iter((60.0, LIMITS.attempt_seconds + ANSWER_SECONDS + 0.09))
+    with ending_in(lambda: next(left)), pytest.raises(UnavailableError):
+        add(users, a_user())
+    assert wire.operations == ["dynamodb.TransactWriteItems"] * 2
+    assert waits == pytest.approx([0.05])
 
 
 def test_a_count_that_a_transaction_holds_is_waited_for(
