@@ -29,7 +29,7 @@ def revoked_key_row(key_id: str, public_id: str) -> str:
 
 def key_copy(key_id: str, copy: int) -> str:
     """The `token_id` of a copy, by its number."""
-    return f"key#{key_id}#{copy}"
+    return f"key#{key_id}#{copy:02d}"
 
 
 def revocation_keys(*token_ids: str) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ def test_a_key_that_signs_is_revoked_and_a_new_one_signs(
     (leaked,) = keys()
     assert revoke_key.main([leaked.key_id, "staging"]) == 0
     (new,) = keys()
-    assert sorted(revoked()) == sorted(f"key#{leaked.key_id}#{copy}" for copy in range(COPIES))
+    assert sorted(revoked()) == sorted(f"key#{leaked.key_id}#{copy:02d}" for copy in range(COPIES))
     assert private_ids() == {new.key_id}
     said = capsys.readouterr().out
     assert re.fullmatch(

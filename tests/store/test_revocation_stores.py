@@ -41,12 +41,12 @@ def test_a_key_is_revoked_once_it_is_and_no_other_is(store: KeyRevocationStore) 
 def test_a_revoked_key_is_rows_that_do_not_lapse(real: DynamoRevocationStore, cloud: Cloud) -> None:
     real.revoke_key("a-key")
     rows = {row["token_id"]["S"]: row["expires_at"]["N"] for row in cloud.rows(REVOKED_TOKENS)}
-    assert rows == {f"key#a-key#{copy}": str(FOR_GOOD) for copy in range(COPIES)}
+    assert rows == {f"key#a-key#{copy:02d}": str(FOR_GOOD) for copy in range(COPIES)}
 
 
 def test_everybody_reads_one_of_the_rows_and_no_row_is_read_by_many_more_than_others() -> None:
     read = Counter(revoked_key_row("a-key", str(UUID(int=number))) for number in range(64_000))
-    assert read.keys() == {f"key#a-key#{copy}" for copy in range(COPIES)}
+    assert read.keys() == {f"key#a-key#{copy:02d}" for copy in range(COPIES)}
     assert max(read.values()) < 2 * 64_000 / COPIES
     assert revoked_key_row("a-key", "\ud800") in read
 
