@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import botocore
+from botocore.config import Config
+from botocore.session import Session
 from pynamodb.attributes import (
     BinaryAttribute,
     BooleanAttribute,
@@ -26,6 +29,7 @@ from chalicelib.telemetry import store_call
 _CONNECT_SECONDS = 1
 _READ_SECONDS = 2
 _RETRIES = 2
+_USER_AGENT = f"accounts Botocore/{botocore.__version__}"
 
 
 class NewestFirstIndex(GlobalSecondaryIndex["UserItem"]):  # type: ignore[no-untyped-call] # its own
@@ -191,6 +195,16 @@ class MessageItem(Model):
 
 class _TimedConnection(Connection):
     """Counts and times every call, retries included, for the request's log line."""
+
+    @property
+    def session(self) -> Session:
+        """PynamoDB's session, for a client that has a name to give to AWS.
+
+        Without one, botocore puts its own together twice for each call: a tenth of a login's CPU.
+        """
+        session: Session = super().session
+        session.set_default_client_config(Config(user_agent=_USER_AGENT))
+        return session
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
         with store_call():
