@@ -83,15 +83,16 @@ def test_looking_at_what_cannot_be_a_user_is_none_more(
     ],
     ids=str,
 )
-def test_a_login_is_two_reads_a_count_and_a_write_however_it_ends(
+def test_a_login_is_two_reads_and_a_write_and_a_refused_one_a_count_more(
     client: Client, token: str, wire: Wire, login: dict[str, str]
 ) -> None:
     succeeds = login["password"] == PASSWORD and "nobody" not in str(login)
     assert (client.post("/auth/login", login).status == 200) == succeeds
     # One login in a hundred finds its session's slot taken, as this user has a session already.
-    # What is written last is the session; or the event, and that one more was wrong from here.
-    assert _store(wire)[:4] == ["GetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
-    assert succeeds or _store(wire)[4:] == ["UpdateItem"]
+    # What is written is the session; or the event, and that one more was wrong.
+    assert _store(wire)[:3] == ["GetItem", "BatchGetItem", "TransactWriteItems"]
+    # And that one more was wrong from here.
+    assert succeeds or _store(wire)[3:] == ["UpdateItem"]
     assert wire.calls[0].body["ConsistentRead"]
     assert all(table["ConsistentRead"] for table in wire.calls[1].body["RequestItems"].values())
     del token
@@ -119,7 +120,7 @@ def test_a_bad_refresh_token_is_a_read_and_a_count_whatever_is_wrong_with_it(
 
 
 @pytest.mark.parametrize("name", ["user-1@example.com", "nobody@example.com"])
-def test_a_login_that_is_one_too_many_is_three_calls_whoever_it_is_for(
+def test_a_login_that_is_one_too_many_is_two_reads_whoever_it_is_for(
     client: Client, token: str, wire: Wire, stage: Settings, clock: FakeClock, name: str
 ) -> None:
     container = Container(replace(stage, attempts_per_account=1), clock)
@@ -129,18 +130,59 @@ def test_a_login_that_is_one_too_many_is_three_calls_whoever_it_is_for(
         wire.reset()
         answer = client.post("/auth/login", {"email": name, "password": "wrong"})
         assert answer.status == status
-    assert _store(wire) == ["GetItem", "BatchGetItem", "UpdateItem"]
+    assert _store(wire) == ["GetItem", "BatchGetItem"]
     del token
 
 
-def test_a_password_that_is_confirmed_is_counted_and_given_back(
+def _parts(wire: Wire) -> list[tuple[str, str]]:
+    """What the first transaction does, and in which table."""
+    (first, *_) = (call for call in wire.calls if call.operation.endswith("TransactWriteItems"))
+    return [
+        (part, fields["TableName"].removeprefix("accounts-test-"))
+        for item in first.body["TransactItems"]
+        for part, fields in item.items()
+    ]
+
+
+def test_a_login_and_a_wrong_one_hold_to_the_count_in_what_they_write(
     client: Client, token: str, wire: Wire
 ) -> None:
-    begin = ["BatchGetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
-    for password, last in (("wrong", "UpdateItem"), (PASSWORD, "GetItem")):
+    event = ("Put", "activity")
+    for name in ("user-1@example.com", "nobody@example.com"):
+        wire.reset()
+        client.post("/auth/login", {"email": name, "password": "wrong"})
+        assert _parts(wire) == [event, ("Update", "attempts")]
+    wire.reset()
+    client.post("/auth/login", {"email": "user-1@example.com", "password": PASSWORD})
+    assert _parts(wire) == [("ConditionCheck", "attempts"), ("Put", "sessions"), event]
+    del token
+
+
+def test_a_known_name_is_read_with_as_many_keys_as_an_unknown_one(
+    client: Client, token: str, wire: Wire
+) -> None:
+    asked = []
+    for name in ("user-1@example.com", "nobody@example.com"):
+        wire.reset()
+        client.post("/auth/login", {"email": name, "password": "wrong"})
+        tables = wire.calls[1].body["RequestItems"]
+        asked.append({table: len(wanted["Keys"]) for table, wanted in tables.items()})
+    assert asked[0] == asked[1]
+    assert asked[0]["accounts-test-attempts"] == 4
+    del token
+
+
+def test_a_password_that_is_confirmed_is_a_read_and_a_check(
+    client: Client, token: str, wire: Wire
+) -> None:
+    begin = ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
+    for password, rest in (
+        ("wrong", ["UpdateItem"]),
+        (PASSWORD, ["TransactWriteItems", "Query", "BatchWriteItem"]),
+    ):
         wire.reset()
         client.delete("/user/me", {"current_password": password}, token=token)
-        assert _store(wire)[:5] == [*begin, last]
+        assert _store(wire) == [*begin, *rest]
 
 
 def test_a_logout_is_a_read_and_a_transaction(client: Client, token: str, wire: Wire) -> None:
@@ -250,26 +292,30 @@ def test_what_is_not_for_the_caller_is_not_read(client: Client, token: str, wire
         assert _store(wire) == ["BatchGetItem"]
 
 
-def test_a_login_that_has_to_choose_another_password_gives_its_attempt_back(
+def test_a_login_that_has_to_choose_another_password_is_checked_before_it_is_told(
     client: Client, token: str, wire: Wire
 ) -> None:
     other = claims_of(token)["sub"]
     admin = client.register_admin(2)
     client.patch(f"/user/{other}", {"password_change_required": True}, token=admin)
     login = {"email": "user-1@example.com", "password": PASSWORD}
-    for more, status in (({}, 403), ({"new_password": "another horse"}, 200)):
+    told = ["GetItem", "BatchGetItem", "TransactWriteItems"]
+    for more, status, calls in (
+        ({}, 403, told),
+        ({"new_password": PASSWORD}, 400, told),
+        ({"new_password": "another horse"}, 200, [*told, "TransactWriteItems"]),
+    ):
         wire.reset()
         assert client.post("/auth/login", {**login, **more}).status == status
-        assert _store(wire) == ["GetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
+        assert _store(wire) == calls
 
 
-def test_a_new_password_is_a_read_a_count_and_a_transaction_besides_the_authorizers(
+def test_a_new_password_is_a_read_and_a_transaction_besides_the_authorizers(
     client: Client, token: str, wire: Wire
 ) -> None:
     passwords = {"current_password": PASSWORD, "new_password": "another horse"}
     assert client.post("/auth/password/change", passwords, token=token).status == 200
-    reads = ["BatchGetItem", "BatchGetItem"]
-    assert _store(wire) == [*reads, "UpdateItem", "TransactWriteItems"]
+    assert _store(wire) == ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
 
 
 @pytest.mark.parametrize("email", ["user-1@example.com", "nobody@example.com"])
@@ -314,12 +360,12 @@ def test_a_bad_mailed_token_is_a_read_and_a_count_whatever_is_wrong_with_it(
         assert len(wire.calls[0].body["RequestItems"]) == 1
 
 
-def test_wanting_another_address_is_a_confirmed_password_a_count_and_a_transaction(
+def test_wanting_another_address_is_a_confirmed_password_three_counts_and_a_transaction(
     client: Client, token: str, wire: Wire
 ) -> None:
     wish = {"email": "new@example.com", "current_password": PASSWORD}
     assert client.patch("/user/me", wish, token=token).status == 200
-    confirmed = ["BatchGetItem", "BatchGetItem", "UpdateItem", "TransactWriteItems"]
+    confirmed = ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
     counted = ["UpdateItem"] * 3
     assert _store(wire) == [*confirmed, *counted, "TransactWriteItems"]
 
