@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.activity import Event, EventPage
-from chalicelib.domain.attempts import Admission, Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.attempts import (
+    Admission,
+    Count,
+    KnownAddress,
+    LoginFacts,
+    Origin,
+    Outcome,
+    Tally,
+)
 from chalicelib.domain.changes import NO_CHANGES, Changes, Unchanged
 from chalicelib.domain.email_changes import EmailChange, held_emails
 from chalicelib.domain.errors import (
@@ -123,6 +131,12 @@ class FakeTables:
 
     def counted(self, count: Count) -> int:
         return self.counts.get((count.of, count.starts_at), 0)
+
+    def is_below(self, count: Count) -> bool:
+        return self.counted(count) < count.limit
+
+    def tally(self, count: Count) -> Tally:
+        return Tally(count, self.counted(count))
 
     def add_to(self, count: Count, number: int) -> int:
         self.counts[count.of, count.starts_at] = self.counted(count) + number
@@ -241,12 +255,19 @@ class FakeUserStore(_Breakable):
         return self._login(self._of(_username_key, key), signing_key_id, origin)
 
     def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
+        return self._facts(public_id, origin.of_account(public_id), signing_key_id, origin)
+
+    def _facts(
+        self, public_id: str, count: Count, signing_key_id: str, origin: Origin
+    ) -> LoginFacts:
         self._called()
         return LoginFacts(
             self.rows.get(public_id),
             self.tables.is_revoked(signing_key_id),
             self.tables.addresses.get((public_id, origin.network)),
             self.tables.counted(origin.failures),
+            self.tables.tally(count),
+            self.tables.tally(origin.at_known_address(public_id)),
         )
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
@@ -260,16 +281,18 @@ class FakeUserStore(_Breakable):
         before: Credentials,
         new_hash: str,
         session: Session,
-        given_back: Count,
+        below: Count,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
+    ) -> Outcome:
         self._called()
+        if not self.tables.is_below(below):
+            return Outcome.LIMITED
         row = self.rows.get(before.user.public_id)
         if row is None or row.password_hash != before.password_hash:
-            return False
+            return Outcome.CHANGED
         if row.user.token_version != before.user.token_version:
-            return False
+            return Outcome.CHANGED
         user = replace(
             row.user,
             token_version=session.token_version,
@@ -279,9 +302,8 @@ class FakeUserStore(_Breakable):
         self.rows[user.public_id] = Credentials(user, new_hash)
         self.tables.sessions[session.public_id, session.slot] = session
         self.tables.remember(session)
-        self.tables.add_to(given_back, -1)
         self.tables.keep(trail)
-        return True
+        return Outcome.DONE
 
     def raise_token_version(self, public_id: str, *, trail: Trail = NO_TRAIL) -> None:
         self._called()
@@ -393,8 +415,9 @@ class FakeUserStore(_Breakable):
         return next((row for row in self.rows.values() if name_of(row.user) == key), None)
 
     def _login(self, row: Credentials | None, signing_key_id: str, origin: Origin) -> LoginFacts:
-        whose = row.user.public_id if row else "nobody"
-        return self.login_by_id(whose, signing_key_id, origin)
+        if row is None:
+            return self._facts("nobody", origin.nobodys, signing_key_id, origin)
+        return self.login_by_id(row.user.public_id, signing_key_id, origin)
 
     def _is_enabled_admin(self, public_id: str) -> bool:
         row = self.rows.get(public_id)
@@ -429,8 +452,10 @@ class FakeSessionStore(_Breakable):
         admission: Admission,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
+    ) -> Outcome:
         self._called()
+        if not self._tables.is_below(admission.below):
+            return Outcome.LIMITED
         place = session.public_id, session.slot
         in_the_way = self.rows.get(place)
         if in_the_way and in_the_way.session_id not in (
@@ -439,20 +464,19 @@ class FakeSessionStore(_Breakable):
         ):
             lapsed = in_the_way.expires_at <= session.created_at
             if not lapsed and in_the_way.token_version >= session.token_version:
-                return False
+                return Outcome.CHANGED
         if ending:
             if ending.slot != session.slot:
                 held = self.rows.get((ending.public_id, ending.slot))
                 if held and held.session_id != ending.session_id:
-                    return False
+                    return Outcome.CHANGED
                 self.rows.pop((ending.public_id, ending.slot), None)
             self._tables.revoked[ending.session_id] = revoked_until
         self.rows[place] = session
         if admission.remembers:
             self._tables.remember(session)
-        self._tables.add_to(admission.given_back, -1)
         self._tables.keep(trail)
-        return True
+        return Outcome.DONE
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
         self._called()
@@ -547,9 +571,19 @@ class FakeAttemptStore(_Breakable):
 
     def reserve(self, count: Count) -> int | None:
         self._called()
-        if self._tables.counted(count) >= count.limit:
+        if not self._tables.is_below(count):
             return None
         return self._tables.add_to(count, 1)
+
+    def count_wrong(self, count: Count, trail: Trail) -> bool:
+        if self.reserve(count) is None:
+            return False
+        self._tables.keep(trail)
+        return True
+
+    def is_below(self, count: Count) -> bool:
+        self._called()
+        return self._tables.is_below(count)
 
     def give_back(self, count: Count) -> None:
         self._called()

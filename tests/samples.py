@@ -142,7 +142,9 @@ def a_count(*of: str, limit: int = 3, number: int = 0, seconds: int = 60) -> Cou
     )
 
 
-ORIGIN = Origin(CLIENT.ip, a_count("address", CLIENT.ip, limit=300))
+ORIGIN = Origin(
+    CLIENT.ip, a_count("address", CLIENT.ip, limit=300), a_count("email", "nobody", seconds=600)
+)
 ADMISSION = Admission(a_count("an attempt"), remembers=False)
 
 

@@ -7,7 +7,7 @@ that names every field at fault. Reasons never quote what was sent.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
@@ -113,7 +113,7 @@ def read_query(parameters: Mapping[str, Sequence[str]], shape: type[_Input]) -> 
     Raises:
         InvalidInputError: a known parameter is given twice, or is wrong.
     """
-    known = {field.encode_name for field in msgspec.structs.fields(shape)}
+    known = {field.encode_name for field in _fields_of(shape)}
     given = {name: values for name, values in parameters.items() if name in known}
     errors = {name: "Give it once." for name, values in given.items() if len(values) > 1}
     fields = {name: values[0] for name, values in given.items()}
@@ -126,8 +126,14 @@ def _is_media_type(content_type: str | None, media_type: str) -> bool:
     return (content_type or "").partition(";")[0].strip().lower() == media_type
 
 
+@cache
+def _fields_of(shape: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """A struct's fields, which msgspec finds out anew each time that it is asked."""
+    return msgspec.structs.fields(shape)
+
+
 def _unknown_fields(fields: Mapping[str, Any], shape: type[msgspec.Struct]) -> dict[str, str]:
-    unknown = fields.keys() - {field.encode_name for field in msgspec.structs.fields(shape)}
+    unknown = fields.keys() - {field.encode_name for field in _fields_of(shape)}
     return {
         name[:_LONGEST_UNKNOWN_FIELD]: "Unknown field."
         for name in sorted(unknown)[:_MOST_UNKNOWN_FIELDS]
@@ -144,7 +150,7 @@ def _validate(
 ) -> _Input:
     # Each field is converted on its own, because msgspec stops at the first that is wrong.
     values = {}
-    for field in msgspec.structs.fields(shape):
+    for field in _fields_of(shape):
         name = field.encode_name
         if name not in fields:
             if field.required:

@@ -1,7 +1,8 @@
 """Attempts at a password: what is counted together, and where a right one was shown before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from ipaddress import IPv6Address, IPv6Network
 from typing import Self
 
@@ -37,11 +38,35 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A count, and how far it had come when it was read. It only rises."""
+
+    count: Count
+    number: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the limit was reached."""
+        return self.number >= self.count.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """Whence an attempt comes: an address, and the count of wrong ones from there."""
+    """Whence an attempt comes, and what it may be counted under."""
 
     network: str
     failures: Count
+    """Of all wrong ones from there."""
+    nobodys: Count
+    """Of the name that was given, if nobody has it. All others are in the same window."""
+
+    def of_account(self, public_id: str) -> Count:
+        """The count of an account."""
+        return replace(self.nobodys, of=("account", public_id))
+
+    def at_known_address(self, public_id: str) -> Count:
+        """The count of an account at this address, should it be known there."""
+        return replace(self.nobodys, of=("known address", public_id, self.network))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,26 +109,54 @@ class LoginFacts:
     """What is kept of the address with this account. It may have lapsed."""
     failures_from_address: int
     """In the present window, whosever passwords were tried."""
+    attempts: Tally
+    """Of the account, or of the name if nobody has it."""
+    attempts_at_address: Tally
+    """Of the account at this address. It is what counts if the address is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A password that may be compared: it has been counted, and has its place in the count."""
+    """A password that may be compared. What came of it is told only once the count allows it."""
 
-    count: Count
-    number: int
-    """Which of the window's attempts it is."""
-    origin: Origin
+    tally: Tally
+    failures: Count
+    """Of the address that it comes from."""
     public_id: str | None
     remembers: bool
     """Whether the address is to be remembered if the password is right."""
 
+    @property
+    def count(self) -> Count:
+        """What it is counted under."""
+        return self.tally.count
+
+    @property
+    def tries(self) -> tuple[Count, ...]:
+        """What the count is to be below, one after the other: first the last place, then the limit.
+
+        Since counts only rise, whoever gets in by the second has the last place, and knows it.
+        """
+        last = self.count.limit - 1
+        below_last = replace(self.count, limit=last)
+        return (self.count,) if self.tally.number >= last else (below_last, self.count)
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a right password leaves behind, written in the step that it leads to."""
+    """On what condition a right password opens a session, and what it leaves behind."""
 
-    given_back: Count
-    """One attempt fewer is counted here."""
+    below: Count
+    """The count has to be below its limit, in the step that opens the session."""
     remembers: bool
     """The session's address is known from now on."""
+
+
+class Outcome(Enum):
+    """What came of a write that a right password leads to. All but the first have done nothing."""
+
+    DONE = auto()
+    CHANGED = auto()
+    """What was read has changed meanwhile."""
+    LIMITED = auto()
+    """The count is not below its limit, whatever else there is to say."""

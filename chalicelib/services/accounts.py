@@ -323,22 +323,23 @@ class AccountService:
         Raises:
             InvalidInputError: it is the caller's own, and the password is missing.
             WrongPasswordError: it is not the account's.
-            TooManyRequestsError: there were too many wrong ones. It was not compared.
+            TooManyRequestsError: there were too many wrong ones. Nobody is told what it was.
             NotAllowedError: it is somebody else's, and the caller is not an admin.
             LastAdminError: it is the last admin's.
             UserNotFoundError: there is no such user.
             UnavailableError: the store cannot answer now; the account is as it was.
         """
         public_id = caller.named(public_id)
+        user: User | None = None
         if public_id != caller.user.public_id:
             caller.require_admin()
         elif password is None:
             raise InvalidInputError({"current_password": "This field is required."})
         else:
-            self._credentials.confirm(caller, password, client)
+            user = self._credentials.confirm(caller, password, client)
         if not is_public_id(public_id):
             raise UserNotFoundError
-        self._remove(caller, public_id, client)
+        self._remove(caller, public_id, user, client)
         # Nobody can use them any more. What is left if this fails lapses in time.
         with suppress(UnavailableError):
             self._sessions.forget(public_id)
@@ -397,10 +398,11 @@ class AccountService:
         event = self._trails.event(Act.DELETED, public_id, client, actor=actor)
         return Trail((event,), (self._trails.message(Errand.ANONYMISE, public_id=public_id),))
 
-    def _remove(self, caller: Principal, public_id: str, client: Client) -> None:
+    def _remove(self, caller: Principal, public_id: str, user: User | None, client: Client) -> None:
+        """Remove a user, as they were read if they were."""
         trail = self._deleted(caller, public_id, client)
         for _ in range(_ATTEMPTS):
-            user = self._users.get(public_id)
+            user = user or self._users.get(public_id)
             if user is None:
                 raise UserNotFoundError
             own = public_id == caller.user.public_id
@@ -410,6 +412,7 @@ class AccountService:
                 if ended is Removal.DONE:
                     return
                 if ended is Removal.CHANGED:
+                    user = None
                     break
             else:
                 raise _no_admin_stays(caller, public_id)

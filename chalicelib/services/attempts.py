@@ -1,18 +1,22 @@
 """Limits on attempts: how often a wrong password, or a bad refresh token, may be shown.
 
-An attempt is counted before the password is compared, and given back if it was right. Counting
-afterwards would let a hundred guesses through that are all under way at once, each of which found
-the count as it was before the others.
+A count that is read, and raised by whoever was wrong, stops nobody who sends a hundred guesses at
+once: each of them finds it as it was before the others. So the count decides twice: as it was read,
+whether a password is compared, and in the step that follows, whether anybody is told what came of
+it. A wrong one is told that it was only if it got a place in the count, a right one only while the
+count is below its limit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from chalicelib.domain.attempts import Admission, Attempt, Count, LoginFacts, Origin, network_of
+from chalicelib.domain.attempts import Attempt, Count, LoginFacts, Origin, Outcome, network_of
 from chalicelib.domain.errors import TooManyRequestsError
 from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock, epoch_seconds
+from chalicelib.domain.trails import Trail
 from chalicelib.telemetry import security_event
 
 _MINUTE = timedelta(minutes=1)
@@ -27,6 +31,22 @@ class AttemptStore(Protocol):
 
         Raises:
             UnavailableError: the store cannot answer now. It may have counted the attempt.
+        """
+
+    def count_wrong(self, count: Count, trail: Trail) -> bool:
+        """Count one more and write its trail, both or neither; False if the limit was reached.
+
+        Once, whatever is lost on the way.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def is_below(self, count: Count) -> bool:
+        """Tell whether the limit was not reached yet, in turn with those who count.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
         """
 
     def give_back(self, count: Count) -> None:
@@ -63,78 +83,98 @@ class AttemptService:
         self._limits = limits
         self._clock = clock
 
-    def origin(self, client: Client) -> Origin:
-        """Whence a client's attempt comes: what the store is asked about it."""
-        network = network_of(client.ip)
-        limit = self._limits.per_address
-        return Origin(network, self._count(("address", network), limit, _MINUTE))
-
-    def begin(self, name: tuple[str, ...], facts: LoginFacts, origin: Origin) -> Attempt:
-        """Count an attempt: only then may the password be compared.
+    def origin(self, client: Client, *name: str) -> Origin:
+        """Whence a client's attempt comes: what the store is asked about it.
 
         `name` is what it is counted under if there is no such account.
+        """
+        network = network_of(client.ip)
+        nobodys = self._count(name, self._limits.per_account, self._limits.window)
+        return Origin(network, self._failures_from(network), nobodys)
+
+    def begin(self, facts: LoginFacts, origin: Origin) -> Attempt:
+        """See whether the password may be compared, by the counts as they were read.
+
+        What came of it is told to nobody before `fail`, `settle` or `confirm` has been done.
 
         Raises:
             TooManyRequestsError: the account, known or not, or the address has had too many.
-            UnavailableError: the store cannot answer now.
         """
         now = self._clock()
         user = facts.credentials.user if facts.credentials else None
         address = facts.address
         if user and address and address.is_known(user.token_version, now):
-            of: tuple[str, ...] = ("known address", user.public_id, origin.network)
-            remembers = address.is_fading(now)
+            tally, remembers = facts.attempts_at_address, address.is_fading(now)
         else:
             # Not at a known address: there, others' failures are not held against the owner.
             if facts.failures_from_address >= origin.failures.limit:
                 raise self._refusal(origin.failures)
-            of = ("account", user.public_id) if user else name
-            remembers = True
-        count = self._count(of, self._limits.per_account, self._limits.window)
-        number = self._store.reserve(count)
-        if number is None:
-            raise self._refusal(count)
-        public_id = user.public_id if user else None
+            tally, remembers = facts.attempts, True
+        if tally.is_full:
+            raise self._refusal(tally.count)
         return Attempt(
-            count=count, number=number, origin=origin, public_id=public_id, remembers=remembers
+            tally=tally,
+            failures=origin.failures,
+            public_id=user.public_id if user else None,
+            remembers=remembers,
         )
 
-    def admit(self, attempt: Attempt) -> Admission:
-        """What is to be written if the password was right."""
-        return Admission(attempt.count, attempt.remembers)
+    def settle(self, attempt: Attempt, write: Callable[[Count], Outcome]) -> bool:
+        """The password was right: do what it leads to, if the count is still below its limit.
 
-    def give_back(self, attempt: Attempt) -> None:
-        """Take back an attempt whose password was right, where nothing else is written.
+        `write` is given the count, and must hold its write to it. Answers whether it has written:
+        False if it found something else changed. Nothing is counted.
 
-        Raises:
-            UnavailableError: the store cannot answer now.
-        """
-        self._store.give_back(attempt.count)
-
-    def fail(self, attempt: Attempt) -> None:
-        """The password was wrong: the attempt stays counted, and the address has one more.
+        It is tried in the same steps as a wrong one is counted in, so that of those that come too
+        late a right one has taken no fewer calls.
 
         Raises:
-            TooManyRequestsError: the address has had too many meanwhile.
+            TooManyRequestsError: there were too many wrong ones meanwhile.
             UnavailableError: the store cannot answer now.
         """
-        if attempt.number == attempt.count.limit:
+        for count in attempt.tries:
+            outcome = write(count)
+            if outcome is not Outcome.LIMITED:
+                return outcome is Outcome.DONE
+        raise self._refusal(attempt.count)
+
+    def confirm(self, attempt: Attempt) -> None:
+        """The password was right, and that is to be told, but nothing is written by it.
+
+        Raises:
+            TooManyRequestsError: there were too many wrong ones meanwhile.
+            UnavailableError: the store cannot answer now.
+        """
+        self.settle(
+            attempt,
+            lambda count: Outcome.DONE if self._store.is_below(count) else Outcome.LIMITED,
+        )
+
+    def fail(self, attempt: Attempt, trail: Trail) -> None:
+        """The password was wrong: the account and the address have one more, and the trail is kept.
+
+        Raises:
+            TooManyRequestsError: one of them has had too many meanwhile.
+            UnavailableError: the store cannot answer now.
+        """
+        for count in attempt.tries:
+            if self._store.count_wrong(count, trail):
+                break
+        else:
+            raise self._refusal(attempt.count)
+        if count == attempt.count:
             whose = {} if attempt.public_id is None else {"user": attempt.public_id}
             security_event("attempts_limited", counted="account", **whose)
-        self.fail_from(attempt.origin)
+        self._fail(attempt.failures)
 
-    def fail_from(self, origin: Origin) -> None:
+    def fail_from(self, client: Client) -> None:
         """Something wrong was shown, nobody knows on whose account.
 
         Raises:
             TooManyRequestsError: the address has had too many.
             UnavailableError: the store cannot answer now.
         """
-        number = self._store.reserve(origin.failures)
-        if number is None:
-            raise self._refusal(origin.failures)
-        if number == origin.failures.limit:
-            security_event("attempts_limited", counted="address")
+        self._fail(self._failures_from(network_of(client.ip)))
 
     def count_mail(self, of: tuple[str, ...], client: Client, *others: tuple[str, ...]) -> None:
         """Count a mail that is asked for, whether or not there is anybody to send it to.
@@ -171,6 +211,16 @@ class AttemptService:
             UnavailableError: the store cannot answer now.
         """
         self._store.give_back(count)
+
+    def _fail(self, failures: Count) -> None:
+        number = self._store.reserve(failures)
+        if number is None:
+            raise self._refusal(failures)
+        if number == failures.limit:
+            security_event("attempts_limited", counted="address")
+
+    def _failures_from(self, network: str) -> Count:
+        return self._count(("address", network), self._limits.per_address, _MINUTE)
 
     def _count(self, of: tuple[str, ...], limit: int, window: timedelta) -> Count:
         # Everybody's windows begin together. If they depended on the name, when one ends would tell

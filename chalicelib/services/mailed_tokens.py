@@ -55,7 +55,7 @@ class MailedTokenReader:
         record, owner = facts.record, facts.credentials
         if record and owner and record.purpose in purposes and self._is_good(record, owner):
             return record, owner
-        self._attempts.fail_from(self._attempts.origin(client))
+        self._attempts.fail_from(client)
         raise MailedTokenInvalidError
 
     def _is_good(self, record: MailedTokenRecord, owner: Credentials) -> bool:

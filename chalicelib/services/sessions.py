@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from chalicelib.domain.activity import Act
-from chalicelib.domain.attempts import Admission, Attempt, Count, LoginFacts, Origin
+from chalicelib.domain.attempts import Admission, Attempt, Count, LoginFacts, Origin, Outcome
 from chalicelib.domain.errors import (
-    AccountsError,
     EmailNotVerifiedError,
     InvalidInputError,
     PasswordChangeRequiredError,
@@ -41,6 +40,7 @@ from chalicelib.domain.tokens import (
 from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, User, is_public_id
 from chalicelib.services.attempts import AttemptService
+from chalicelib.services.password_changes import PasswordChangeStore
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.refresh_tokens import RefreshTokens, Use
 from chalicelib.services.token_sets import TokenSetService
@@ -64,7 +64,7 @@ _NOBODYS_KEY = ""
 """A name's key that nobody has, looked for in the place of one that nobody can have."""
 
 
-class CredentialStore(Protocol):
+class CredentialStore(PasswordChangeStore, Protocol):
     """Where the password of an account is found, and kept up to date."""
 
     def login_by_email(self, key: str, signing_key_id: str, origin: Origin) -> LoginFacts:
@@ -81,26 +81,6 @@ class CredentialStore(Protocol):
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         """Keep the same password under a new hash, unless the hash has changed meanwhile.
-
-        Raises:
-            UnavailableError: the store cannot answer now.
-        """
-
-    def change_password(
-        self,
-        before: Credentials,
-        new_hash: str,
-        session: Session,
-        given_back: Count,
-        *,
-        trail: Trail = NO_TRAIL,
-    ) -> bool:
-        """Set a new hash and the session's token version, and put the session, all or nothing.
-
-        In the same step, the attempt that led to it is given back, its address remembered, and
-        the trail written. No change of the password is required any more.
-
-        Answers False, having done nothing, if the user has another hash or version than before.
 
         Raises:
             UnavailableError: the store cannot answer now.
@@ -137,14 +117,14 @@ class SessionStore(Protocol):
         admission: Admission,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
+    ) -> Outcome:
         """Put a session into its slot and, if need be, end another one in the same step.
 
-        In this step, too, the attempt that led to it is given back, its address remembered, and
-        the trail written.
+        In this step, too, its address is remembered and the trail written.
 
-        Answers False, having done nothing, if yet another one has the slot and can still be used.
-        Repeatable: the session itself does not stand in its own way.
+        Nothing is done if the count that is named is not below its limit, or if yet another session
+        has the slot and can still be used. Repeatable: the session itself does not stand in its own
+        way.
 
         Raises:
             UnavailableError: the store cannot answer now.
@@ -248,24 +228,22 @@ class SessionService:
             PasswordChangeRequiredError: the password is right, and has to be replaced first.
             InvalidInputError: it is right, and the new one may not be chosen.
             TooManyRequestsError: there were too many wrong ones, whether or not there is such an
-                account: likewise. The password was not compared.
+                account: likewise. Nobody is told whether this one was right.
             UnavailableError: the store or the keys cannot answer now.
         """
-        signing_key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
-        key = lookup_key(email)
+        signing_key, key = self._token_sets.signing_key(), lookup_key(email)
+        origin = self._attempts.origin(client, "email", key or email)
         found = self._credentials.login_by_email(key or _NOBODYS_KEY, signing_key.key_id, origin)
-        name = "email", key or email
-        return self._log_in(name, found, (password, new), client, origin, signing_key)
+        return self._log_in(found, (password, new), client, origin, signing_key)
 
     def log_in_by_username(
         self, username: str, password: Password, client: Client, new: NewPassword | None = None
     ) -> TokenSet:
         """Log in the account of a username; in all else like `log_in_by_email`."""
-        signing_key, origin = self._token_sets.signing_key(), self._attempts.origin(client)
-        key = lookup_key(username)
+        signing_key, key = self._token_sets.signing_key(), lookup_key(username)
+        origin = self._attempts.origin(client, "username", key or username)
         found = self._credentials.login_by_username(key or _NOBODYS_KEY, signing_key.key_id, origin)
-        name = "username", key or username
-        return self._log_in(name, found, (password, new), client, origin, signing_key)
+        return self._log_in(found, (password, new), client, origin, signing_key)
 
     def refresh(self, text: str, client: Client) -> TokenSet:
         """Spend a refresh token on a new token set of its session.
@@ -287,7 +265,7 @@ class SessionService:
         user = found.user
         session, current = self._use(token, user, found.session, client)
         if user is None or session is None or current is None:
-            self._attempts.fail_from(self._attempts.origin(client))
+            self._attempts.fail_from(client)
             raise RefreshTokenInvalidError
         if found.key_revoked:
             key = self._token_sets.key_in_place_of(key)
@@ -360,7 +338,6 @@ class SessionService:
 
     def _log_in(
         self,
-        name: tuple[str, str],
         found: LoginFacts,
         passwords: tuple[Password, NewPassword | None],
         client: Client,
@@ -368,22 +345,24 @@ class SessionService:
         key: SigningKey,
     ) -> TokenSet:
         password, new = passwords
-        attempt = self._attempts.begin(name, found, origin)
+        attempt = self._attempts.begin(found, origin)
+        if found.key_revoked:
+            key = self._token_sets.key_in_place_of(key)
         credentials = self._admitted(found.credentials, password)
+        # From here on, nothing that takes time, and no answer, may tell which way it went before
+        # the count has allowed that.
         if credentials is None:
             event = self._trails.failed_login(attempt.public_id, client)
-            self._trails.write(Trail((event,)))
-            self._attempts.fail(attempt)
+            self._attempts.fail(attempt, Trail((event,)))
             raise WrongCredentialsError
         user = credentials.user
         if self._requires_verified_emails and not user.email_verified:
-            self._attempts.give_back(attempt)
+            self._attempts.confirm(attempt)
             raise EmailNotVerifiedError
-        if found.key_revoked:
-            key = self._token_sets.key_in_place_of(key)
         if new is not None or user.password_change_required:
+            self._attempts.confirm(attempt)
             return self._replace(credentials, passwords, client, attempt, key)
-        session, token = self._open(user, client, self._attempts.admit(attempt))
+        session, token = self._open(user, client, attempt)
         answer = self._token_sets.issue(user, session, token, key)
         if self._hasher.is_outdated(credentials.password_hash):
             # Bookkeeping: if the store fails here, the next login does it.
@@ -403,13 +382,9 @@ class SessionService:
     ) -> TokenSet:
         """Open a session with another password in the place of the one that was shown.
 
-        Whatever is refused, the password was right: the attempt is given back.
+        By then it must be confirmed: the new one is looked up and hashed, which takes its time.
         """
-        try:
-            new = self._chosen(before.user, *passwords)
-        except AccountsError:
-            self._attempts.give_back(attempt)
-            raise
+        new = self._chosen(before.user, *passwords)
         user = replace(before.user, token_version=before.user.token_version + 1)
         session, token = self._token_sets.draft(user, client)
         trail = Trail(
@@ -427,12 +402,12 @@ class SessionService:
             ),
         )
         new_hash = self._hasher.hash(new)
-        if not self._credentials.change_password(
-            before, new_hash, session, attempt.count, trail=trail
-        ):
-            # Somebody has changed the password meanwhile, or ended all sessions.
-            self._attempts.give_back(attempt)
-            raise UnavailableError
+
+        def change(below: Count) -> Outcome:
+            return self._credentials.change_password(before, new_hash, session, below, trail=trail)
+
+        if not self._attempts.settle(attempt, change):
+            raise UnavailableError  # somebody changed the password meanwhile, or ended all sessions
         return self._token_sets.issue(user, session, token, key)
 
     def _chosen(self, user: User, present: Password, new: NewPassword | None) -> NewPassword:
@@ -452,24 +427,20 @@ class SessionService:
         right = self._hasher.matches(password, found.password_hash)
         return found if right and not found.user.disabled else None
 
-    def _open(
-        self, user: User, client: Client, admission: Admission
-    ) -> tuple[Session, RefreshToken]:
+    def _open(self, user: User, client: Client, attempt: Attempt) -> tuple[Session, RefreshToken]:
         """Open a session in a slot that is free, most often the first that is tried.
 
         Only if that one is taken are the user's sessions read: then the free slots are known, or
         that there is none and the oldest session has to go.
 
         Raises:
+            TooManyRequestsError: there were too many wrong passwords meanwhile.
             UnavailableError: the store cannot answer now, or others took each slot in between.
         """
         session, token = self._token_sets.draft(user, client)
         ending: Session | None = None
         for _ in range(_ATTEMPTS):
-            trail = self._trail(
-                Act.LOGGED_IN, user.public_id, client, session_id=session.session_id
-            )
-            if self._sessions.open(session, ending, self._revoked_until(), admission, trail=trail):
+            if self._put(session, ending, attempt):
                 return session, token
             alive = sorted(self._alive(user), key=_opening)
             slots = self._token_sets.slots
@@ -482,6 +453,18 @@ class SessionService:
             free = [slot for slot in slots if slot not in taken]
             session, token = self._token_sets.draft(user, client, free)
         raise UnavailableError
+
+    def _put(self, session: Session, ending: Session | None, attempt: Attempt) -> bool:
+        public_id, session_id = session.public_id, session.session_id
+        trail = self._trail(Act.LOGGED_IN, public_id, session.client, session_id=session_id)
+
+        def put(below: Count) -> Outcome:
+            admission = Admission(below, attempt.remembers)
+            return self._sessions.open(
+                session, ending, self._revoked_until(), admission, trail=trail
+            )
+
+        return self._attempts.settle(attempt, put)
 
     def _alive(self, user: User) -> tuple[Session, ...]:
         now = self._clock()

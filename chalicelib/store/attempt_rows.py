@@ -10,8 +10,8 @@ from chalicelib.domain.sessions import Session
 from chalicelib.store.items import AttemptItem
 
 _KEPT = int(timedelta(hours=1).total_seconds())
-"""How long a count stays after its window, in seconds: longer than any request that has reserved
-an attempt can take to give it back, so that it never gives back to a count that is not there."""
+"""How long a count stays after its window, in seconds: longer than whoever has read it, or has
+counted, can take to come back to it, so that it is never another one that they find."""
 
 
 class AttemptRows:

@@ -4,13 +4,13 @@ from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.attempts import Admission
+from chalicelib.domain.attempts import Admission, Outcome
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.store.attempt_rows import AttemptRows
-from chalicelib.store.attempts import give_back
+from chalicelib.store.attempts import check_below
 from chalicelib.store.faults import translating_faults
 from chalicelib.store.items import RevokedTokenItem, SessionItem, UserItem, read, read_together
 from chalicelib.store.revocations import revocation_keys, revoked_key_row
@@ -42,8 +42,8 @@ class DynamoSessionStore:
         admission: Admission,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
-        """Put the row if the slot is free, and settle the attempt, in one transaction.
+    ) -> Outcome:
+        """Put the row if the slot is free and the count allows it, in one transaction.
 
         Raises:
             UnavailableError: the write failed, or its answer was lost.
@@ -53,6 +53,7 @@ class DynamoSessionStore:
             free |= SessionItem.session_id == ending.session_id
 
         def put(transaction: TransactWrite) -> None:
+            check_below(transaction, self._attempts, admission.below)
             if ending is not None and ending.slot != session.slot:
                 transaction.delete(
                     _place(ending.public_id, ending.session_id), _is_gone_or_is(ending.session_id)
@@ -63,9 +64,11 @@ class DynamoSessionStore:
             if admission.remembers:
                 transaction.save(self._attempts.address_row(session))
             write_trail(transaction, trail)
-            give_back(transaction, self._attempts, admission.given_back)
 
-        return not self._transactions.run(put)
+        failed = self._transactions.run(put)
+        if not failed:
+            return Outcome.DONE
+        return Outcome.LIMITED if failed[0] else Outcome.CHANGED
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
         """Query the user's rows, strongly consistent: no more than there are slots.

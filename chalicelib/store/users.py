@@ -12,7 +12,7 @@ from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin
+from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin, Outcome, Tally
 from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import (
     AccountsError,
@@ -34,7 +34,7 @@ from chalicelib.domain.users import (
     User,
 )
 from chalicelib.store.attempt_rows import AttemptRows, attempt_keys
-from chalicelib.store.attempts import give_back
+from chalicelib.store.attempts import check_below
 from chalicelib.store.email_markers import (
     email_marker,
     has,
@@ -205,24 +205,37 @@ class DynamoUserStore:
         return self._login(_name_of(username_marker(key)), signing_key_id, origin)
 
     def login_by_id(self, public_id: str, signing_key_id: str, origin: Origin) -> LoginFacts:
-        """Read the user, the key's standing and what is known of the address, all consistent."""
+        """Read the user, the key's standing, what is known of the address, and the counts."""
+        return self._facts(public_id, origin.of_account(public_id), signing_key_id, origin)
+
+    def _facts(
+        self, public_id: str, count: Count, signing_key_id: str, origin: Origin
+    ) -> LoginFacts:
+        """Read all of it in one round trip, strongly consistent."""
         address_id = self._attempts.address_key(public_id, origin.network)
-        failures_id = self._attempts.count_key(origin.failures)
+        counts = (origin.failures, count, origin.at_known_address(public_id))
+        count_ids = tuple(map(self._attempts.count_key, counts))
         found = read_together(
             self._connection,
             {
                 UserItem: [{"pk": {"S": user_key(public_id)}}],
                 RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id, public_id)),
-                AttemptItem: attempt_keys(address_id, failures_id),
+                AttemptItem: attempt_keys(address_id, *count_ids),
             },
         )
         attempts = {row.attempt_id: row for row in found[AttemptItem]}
-        address, failures = attempts.get(address_id), attempts.get(failures_id)
+        address = attempts.get(address_id)
+        failures, of_account, at_address = (
+            int(attempts[count_id].attempts) if count_id in attempts else 0
+            for count_id in count_ids
+        )
         return LoginFacts(
             credentials=next(map(_credentials_of, found[UserItem]), None),
             key_revoked=bool(found[RevokedTokenItem]),
             address=_address_of(address, public_id, origin) if address else None,
-            failures_from_address=int(failures.attempts) if failures else 0,
+            failures_from_address=failures,
+            attempts=Tally(counts[1], of_account),
+            attempts_at_address=Tally(counts[2], at_address),
         )
 
     def _is_free(self, row: UserItem | MarkerItem) -> Condition:
@@ -233,7 +246,9 @@ class DynamoUserStore:
     def _login(self, marker: MarkerItem | None, signing_key_id: str, origin: Origin) -> LoginFacts:
         # Reading on for nobody keeps the time of a login from telling whether a name is known.
         # A user may leave between the two reads; then the name is free, and there is nobody.
-        return self.login_by_id(marker.public_id if marker else "nobody", signing_key_id, origin)
+        if marker is None:
+            return self._facts("nobody", origin.nobodys, signing_key_id, origin)
+        return self.login_by_id(marker.public_id, signing_key_id, origin)
 
     def replace_password_hash(self, public_id: str, old_hash: str, new_hash: str) -> None:
         """Replace the hash in one conditional write.
@@ -266,21 +281,21 @@ class DynamoUserStore:
         before: Credentials,
         new_hash: str,
         session: Session,
-        given_back: Count,
+        below: Count,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
-        """Set the hash and the version, put the session, settle the attempt: one transaction."""
+    ) -> Outcome:
+        """Set the hash and the version and put the session, if the count allows it, in one."""
         version = before.user.token_version
         same = UserItem.token_version == version
         if version == FIRST_VERSION:
             same |= UserItem.token_version.does_not_exist()
 
         def change(transaction: TransactWrite) -> None:
+            check_below(transaction, self._attempts, below)
             transaction.save(session_row(session))
             transaction.save(self._attempts.address_row(session))
             write_trail(transaction, trail)
-            give_back(transaction, self._attempts, given_back)
             transaction.update(
                 UserItem(user_key(before.user.public_id)),
                 actions=[
@@ -293,7 +308,10 @@ class DynamoUserStore:
                 condition=same & (UserItem.password_hash == before.password_hash),
             )
 
-        return not self._transactions.run(change)
+        failed = self._transactions.run(change)
+        if not failed:
+            return Outcome.DONE
+        return Outcome.LIMITED if failed[0] else Outcome.CHANGED
 
     def update(
         self,

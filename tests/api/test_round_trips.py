@@ -184,3 +184,41 @@ def test_keys_are_read_once_in_five_minutes_and_a_private_one_once(
         client.log_in()
         assert client.get("/user/me", token=token).status == 200
         assert [name for name in wire.operations if name.startswith("ssm.")] == keys
+
+
+def _parts(wire: Wire) -> list[tuple[str, str]]:
+    """What the first transaction does, and in which table."""
+    (first, *_) = (call for call in wire.calls if call.operation.endswith("TransactWriteItems"))
+    return [
+        (part, fields["TableName"].removeprefix("accounts-test-"))
+        for item in first.body["TransactItems"]
+        for part, fields in item.items()
+    ]
+
+
+def test_a_login_and_a_wrong_one_hold_to_the_count_in_what_they_write(
+    client: Client, wire: Wire
+) -> None:
+    client.register()
+    event = ("Put", "activity")
+    for name in ("user-1@example.com", "nobody@example.com"):
+        wire.reset()
+        client.post("/auth/login", {"email": name, "password": "wrong"})
+        assert _parts(wire) == [event, ("Update", "attempts")]
+    wire.reset()
+    client.post("/auth/login", {"email": "user-1@example.com", "password": PASSWORD})
+    assert _parts(wire) == [("ConditionCheck", "attempts"), ("Put", "sessions"), event]
+
+
+def test_a_known_name_is_read_with_as_many_keys_as_an_unknown_one(
+    client: Client, wire: Wire
+) -> None:
+    client.register()
+    asked = []
+    for name in ("user-1@example.com", "nobody@example.com"):
+        wire.reset()
+        client.post("/auth/login", {"email": name, "password": "wrong"})
+        tables = wire.calls[1].body["RequestItems"]
+        asked.append({table: len(wanted["Keys"]) for table, wanted in tables.items()})
+    assert asked[0] == asked[1]
+    assert asked[0]["accounts-test-attempts"] == 4

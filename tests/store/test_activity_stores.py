@@ -9,6 +9,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.activity import OPERATOR, Act, Event
+from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.changes import Changes, Unchanged
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.sessions import Client
@@ -142,7 +143,8 @@ def test_a_change_that_is_not_made_leaves_nothing(activity: ActivityStore, users
     refused = users.update(public_id(1), changes, other_admin=public_id(2), trail=trail)
     assert refused is Unchanged.NO_OTHER_ADMIN
     stale = Credentials(a_user(1), "another hash")
-    assert not users.change_password(stale, "new", a_session(), a_count("one"), trail=trail)
+    changed = users.change_password(stale, "new", a_session(), a_count("one"), trail=trail)
+    assert changed is Outcome.CHANGED
     assert activity.page(public_id(1), 10, None).events == ()
     right = Credentials(a_user(1), "a hash")
     assert users.change_password(right, "new", a_session(), a_count("one"), trail=trail)

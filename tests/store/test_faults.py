@@ -17,6 +17,7 @@ from botocore.exceptions import (
 from pynamodb.connection import Connection
 
 from chalicelib.deadlines import ANSWER_SECONDS, ending_in
+from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -26,6 +27,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
+from chalicelib.domain.trails import NO_TRAIL
 from chalicelib.domain.users import Credentials, Removal
 from chalicelib.store.attempts import DynamoAttemptStore
 from chalicelib.store.items import LIMITS
@@ -91,6 +93,8 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "end": lambda stores: stores.sessions.end(public_id(1), SESSION.session_id, 1),
     "end_if_alive": lambda stores: stores.sessions.end_if_alive(CALLER, SESSION.session_id, 1, 2),
     "reserve": lambda stores: stores.attempts.reserve(a_count("s3cret")),
+    "count_wrong": lambda stores: stores.attempts.count_wrong(a_count("s3cret"), NO_TRAIL),
+    "is_below": lambda stores: stores.attempts.is_below(a_count("s3cret")),
     "give_back": lambda stores: stores.attempts.give_back(a_count("s3cret")),
     "forget": lambda stores: stores.sessions.forget(public_id(1)),
 }
@@ -275,6 +279,70 @@ def test_a_count_that_a_transaction_holds_is_waited_for(
     assert waits == pytest.approx([0.05, 0.1, 0.2])
 
 
+def _open(stores: Stores) -> Outcome:
+    return stores.sessions.open(SESSION, None, 1, ADMISSION)
+
+
+def _change_password(stores: Stores) -> Outcome:
+    return stores.users.change_password(CREDENTIALS, "another hash", SESSION, a_count())
+
+
+@pytest.mark.parametrize("write", [_open, _change_password])
+@pytest.mark.parametrize(
+    ("codes", "outcome"),
+    [
+        ((FAILED, "None", "None"), Outcome.LIMITED),
+        ((FAILED, "None", FAILED), Outcome.LIMITED),
+        ((FAILED, "None", "TransactionConflict"), Outcome.LIMITED),
+        (("None", "None", FAILED), Outcome.CHANGED),
+        (("TransactionConflict", "None", FAILED), Outcome.CHANGED),
+    ],
+)
+def test_a_count_at_its_limit_is_told_before_all_else(
+    stores: Stores,
+    wire: Wire,
+    write: Callable[[Stores], Outcome],
+    codes: tuple[str, ...],
+    outcome: Outcome,
+) -> None:
+    _cancel(wire, *codes)
+    assert write(stores) is outcome
+    assert wire.operations == ["dynamodb.TransactWriteItems"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _open,
+        _change_password,
+        lambda stores: stores.attempts.count_wrong(a_count(), NO_TRAIL),
+        lambda stores: stores.attempts.is_below(a_count()),
+    ],
+    ids=["open", "change_password", "count_wrong", "is_below"],
+)
+def test_whoever_never_gets_their_turn_at_a_count_is_told_nothing(
+    stores: Stores,
+    cloud: Cloud,
+    wire: Wire,
+    waits: Waits,
+    write: Callable[[Stores], object],
+) -> None:
+    _cancel(wire, "TransactionConflict", "None", "None")
+    with pytest.raises(UnavailableError):
+        write(stores)
+    assert wire.operations == ["dynamodb.TransactWriteItems"] * 4
+    assert waits == pytest.approx([0.05, 0.1, 0.2])
+    assert cloud.rows(SESSIONS) == cloud.rows(ATTEMPTS) == []
+
+
+def test_a_wrong_one_has_a_token_that_keeps_a_retry_from_counting_twice(
+    stores: Stores, wire: Wire
+) -> None:
+    for _ in range(2):
+        stores.attempts.count_wrong(a_count(), NO_TRAIL)
+    assert len({call.body["ClientRequestToken"] for call in wire.calls}) == 2
+
+
 @pytest.mark.parametrize(
     ("codes", "error"),
     [
@@ -413,6 +481,7 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
     assert config.connect_timeout == 1
     assert config.read_timeout == 2
     assert config.retries == {"total_max_attempts": 3, "mode": "standard"}
+    assert config.user_agent.startswith("accounts Botocore/")
 
 
 @pytest.mark.parametrize(
@@ -441,6 +510,8 @@ def test_a_request_waits_for_the_store_three_times_and_not_for_long(
         ("end_if_alive", ["TransactWriteItems"]),
         ("forget", ["Query", "BatchWriteItem"]),
         ("reserve", ["UpdateItem"]),
+        ("count_wrong", ["TransactWriteItems"]),
+        ("is_below", ["TransactWriteItems"]),
         ("give_back", ["TransactWriteItems"]),
     ],
 )

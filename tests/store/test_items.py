@@ -9,6 +9,7 @@ from pynamodb.connection import Connection
 from pynamodb.models import Model
 
 from chalicelib.domain.activity import Act
+from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.changes import Changes
 from chalicelib.domain.sessions import Lineage, SpentToken
 from chalicelib.domain.trails import Trail
@@ -214,9 +215,9 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
     )
     older(3)
     before = Credentials(a_user(3), "a hash")
-    assert users.change_password(
-        before, "new", a_session(a_user(3, token_version=2)), a_count("an attempt")
-    )
+    session = a_session(a_user(3, token_version=2))
+    changed = users.change_password(before, "new", session, a_count("an attempt"))
+    assert changed is Outcome.DONE
     assert users.get(public_id(3)) == a_user(3, token_version=2)
     older(4)
     assert users.remove(a_user(4)) is Removal.DONE
@@ -278,7 +279,7 @@ def test_a_sessions_row_is_kept_as_it_always_was(cloud: Cloud, connection: Conne
     lineage = Lineage(b"family", b"token", (spent,))
     session = a_session(number=7, lineage=lineage, expires_at=START + timedelta(days=30))
     store = DynamoSessionStore(connection, Transactions(connection), ROWS)
-    assert store.open(session, None, 0, ADMISSION)
+    assert store.open(session, None, 0, ADMISSION) is Outcome.DONE
     assert cloud.rows(SESSIONS) == [
         {
             "public_id": {"S": public_id(1)},

@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 from pynamodb.connection import Connection
 
+from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Lineage, RefreshFacts, RefreshToken, Session
 from chalicelib.domain.times import epoch_seconds
@@ -92,13 +93,13 @@ def test_a_session_is_read_back_as_it_was_opened(sessions: Sessions) -> None:
         client=Client("2001:db8::1", "Mozilla/5.0 (ü 🦊)"),
         token_version=7,
     )
-    assert sessions.open(session, None, UNTIL, ADMISSION)
+    assert sessions.open(session, None, UNTIL, ADMISSION) is Outcome.DONE
     assert sessions.of_user(public_id(1)) == (session,)
 
 
 def test_a_client_that_says_nothing_of_itself_has_a_session_too(sessions: Sessions) -> None:
     session = a_session(client=Client("", ""))
-    assert sessions.open(session, None, UNTIL, ADMISSION)
+    assert sessions.open(session, None, UNTIL, ADMISSION) is Outcome.DONE
     assert sessions.of_user(public_id(1)) == (session,)
 
 
@@ -118,13 +119,13 @@ def another(session: Session, **facts: object) -> Session:
 
 def test_a_slot_that_is_taken_is_left_alone(sessions: Sessions) -> None:
     sessions.open(a_session(), None, UNTIL, ADMISSION)
-    assert not sessions.open(another(a_session()), None, UNTIL, ADMISSION)
+    assert sessions.open(another(a_session()), None, UNTIL, ADMISSION) is Outcome.CHANGED
     assert sessions.of_user(public_id(1)) == (a_session(),)
 
 
 def test_opening_a_session_may_be_repeated(sessions: Sessions) -> None:
     for _ in range(2):
-        assert sessions.open(a_session(), None, UNTIL, ADMISSION)
+        assert sessions.open(a_session(), None, UNTIL, ADMISSION) is Outcome.DONE
     assert sessions.of_user(public_id(1)) == (a_session(),)
 
 
@@ -136,13 +137,16 @@ def test_a_slot_of_a_session_that_has_ended_is_free(
 ) -> None:
     sessions.open(replace(a_session(token_version=3), **ended), None, UNTIL, ADMISSION)  # type: ignore[arg-type] # named by the test
     newer = another(a_session(), token_version=3)
-    assert sessions.open(newer, None, UNTIL, ADMISSION)
+    assert sessions.open(newer, None, UNTIL, ADMISSION) is Outcome.DONE
     assert sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_a_session_of_a_newer_version_is_not_taken_for_an_ended_one(sessions: Sessions) -> None:
     sessions.open(a_session(token_version=2), None, UNTIL, ADMISSION)
-    assert not sessions.open(another(a_session(), token_version=1), None, UNTIL, ADMISSION)
+    assert (
+        sessions.open(another(a_session(), token_version=1), None, UNTIL, ADMISSION)
+        is Outcome.CHANGED
+    )
     assert sessions.of_user(public_id(1)) == (a_session(token_version=2),)
 
 
@@ -150,30 +154,37 @@ def test_a_session_of_a_newer_version_is_not_taken_for_an_ended_one(sessions: Se
 def test_one_session_makes_room_for_another(stores: Stores, slot: int) -> None:
     stores.sessions.open(a_session(), None, UNTIL, ADMISSION)
     newer = another(a_session(number=slot))
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION)
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE
     assert stores.sessions.of_user(public_id(1)) == (newer,)
     assert stores.revoked() == {a_session().session_id: UNTIL}
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION), "it may be repeated"
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE, (
+        "it may be repeated"
+    )
     assert stores.sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_a_session_that_is_gone_already_makes_room_all_the_same(stores: Stores) -> None:
     newer = another(a_session(number=1))
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION)
+    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE
     assert stores.sessions.of_user(public_id(1)) == (newer,)
 
 
 def test_nothing_is_ended_for_a_session_that_finds_its_slot_taken(stores: Stores) -> None:
     for number in range(2):
         stores.sessions.open(a_session(number=number), None, UNTIL, ADMISSION)
-    assert not stores.sessions.open(another(a_session(number=1)), a_session(), UNTIL, ADMISSION)
+    assert (
+        stores.sessions.open(another(a_session(number=1)), a_session(), UNTIL, ADMISSION)
+        is Outcome.CHANGED
+    )
     assert len(stores.sessions.of_user(public_id(1))) == 2
     assert stores.revoked() == {}
 
 
 def test_no_session_makes_room_in_the_place_of_another(stores: Stores) -> None:
     stores.sessions.open(another(a_session()), None, UNTIL, ADMISSION)
-    assert not stores.sessions.open(a_session(number=1), a_session(), UNTIL, ADMISSION)
+    assert (
+        stores.sessions.open(a_session(number=1), a_session(), UNTIL, ADMISSION) is Outcome.CHANGED
+    )
     assert stores.sessions.of_user(public_id(1)) == (another(a_session()),)
     assert stores.revoked() == {}
 
@@ -241,11 +252,12 @@ def test_a_new_password_comes_with_its_session_or_not_at_all(stores: Stores) -> 
     add(stores.users, a_user())
     session = a_session(a_user(token_version=2), number=9)
     wrong = Credentials(a_user(), "another hash")
-    assert not stores.users.change_password(wrong, "new", session, a_count("an attempt"))
+    changed = stores.users.change_password(wrong, "new", session, a_count("an attempt"))
+    assert changed is Outcome.CHANGED
     assert session not in stores.sessions.of_user(public_id(1))
-    assert stores.users.change_password(
-        Credentials(a_user(), "a hash"), "new", session, a_count("an attempt")
-    )
+    right = Credentials(a_user(), "a hash")
+    changed = stores.users.change_password(right, "new", session, a_count("an attempt"))
+    assert changed is Outcome.DONE
     assert session in stores.sessions.of_user(public_id(1))
 
 

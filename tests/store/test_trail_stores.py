@@ -8,6 +8,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.attempts import Admission, Outcome
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.outbox import Errand, Message
@@ -16,9 +17,11 @@ from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Credentials, Removal
 from chalicelib.services.accounts import UserStore
+from chalicelib.services.attempts import AttemptStore
 from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import CredentialStore, SessionStore
 from chalicelib.services.trails import TrailStore
+from chalicelib.store.attempts import DynamoAttemptStore
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.trails import DynamoTrailStore
 from chalicelib.store.transactions import Transactions
@@ -26,6 +29,7 @@ from chalicelib.store.users import DynamoUserStore
 from tests.aws import ACTIVITY, OUTBOX, Cloud
 from tests.fakes import (
     START,
+    FakeAttemptStore,
     FakeSessionStore,
     FakeTables,
     FakeTrailStore,
@@ -59,6 +63,7 @@ TRAIL = Trail((EVENT,), (MESSAGE,))
 TOKEN = RefreshToken(public_id(1), a_session().session_id, bytes(16), bytes(32))
 CURRENT = a_session(lineage=Lineage(TOKEN.family_hash, TOKEN.secret_hash))
 NOW = epoch_seconds(START)
+FULL = a_count("a count at its limit", limit=1)
 
 
 class Users(UserStore, CredentialStore, PasswordStore, Protocol):
@@ -70,6 +75,7 @@ class Stores:
     users: Users
     sessions: SessionStore
     trails: TrailStore
+    attempts: AttemptStore
     kept: Callable[[], tuple[int, int]]
     """How many events and messages there are."""
 
@@ -82,6 +88,7 @@ def stores(request: pytest.FixtureRequest) -> Stores:
             FakeUserStore(tables),
             FakeSessionStore(tables),
             FakeTrailStore(tables),
+            FakeAttemptStore(tables),
             lambda: (len(tables.events), len(tables.messages)),
         )
     cloud: Cloud = request.getfixturevalue("cloud")
@@ -91,11 +98,12 @@ def stores(request: pytest.FixtureRequest) -> Stores:
         DynamoUserStore(connection, transactions, ROWS),
         DynamoSessionStore(connection, transactions, ROWS),
         DynamoTrailStore(transactions),
+        DynamoAttemptStore(transactions, ROWS),
         lambda: (len(cloud.rows(ACTIVITY)), len(cloud.rows(OUTBOX))),
     )
 
 
-def _change_password(stores: Stores, old_hash: str) -> bool:
+def _change_password(stores: Stores, old_hash: str) -> Outcome:
     return stores.users.change_password(
         Credentials(a_user(1), old_hash), "new", a_session(), a_count(), trail=TRAIL
     )
@@ -127,11 +135,12 @@ CHANGES: dict[str, Callable[[Stores], object]] = {
         a_caller(), CURRENT.session_id, NOW, NOW, trail=TRAIL
     ),
     "write": lambda stores: stores.trails.write(TRAIL),
+    "count_wrong": lambda stores: stores.attempts.count_wrong(a_count(), TRAIL),
 }
 REFUSED: dict[str, Callable[[Stores], Any]] = {
     "remove": lambda stores: stores.users.remove(a_user(1, username="Other"), None, trail=TRAIL)
     is Removal.CHANGED,
-    "change_password": lambda stores: not _change_password(stores, "another hash"),
+    "change_password": lambda stores: _change_password(stores, "another hash") is Outcome.CHANGED,
     "update": lambda stores: stores.users.update(
         public_id(1), Changes(admin=False), other_admin=public_id(2), trail=TRAIL
     )
@@ -140,9 +149,15 @@ REFUSED: dict[str, Callable[[Stores], Any]] = {
         public_id(1), Changes(renaming=Renaming("Zoe", "Zoë")), trail=TRAIL
     )
     is Unchanged.OTHER_USERNAME,
-    "open": lambda stores: not stores.sessions.open(
+    "open": lambda stores: stores.sessions.open(
         a_session(session_id=public_id(5)), None, NOW, ADMISSION, trail=TRAIL
-    ),
+    )
+    is Outcome.CHANGED,
+    "open_at_the_limit": lambda stores: stores.sessions.open(
+        a_session(number=4), None, NOW, Admission(FULL, remembers=True), trail=TRAIL
+    )
+    is Outcome.LIMITED,
+    "count_wrong": lambda stores: not stores.attempts.count_wrong(FULL, TRAIL),
     "rotate": lambda stores: stores.sessions.rotate(
         a_session(), RefreshToken(public_id(1), CURRENT.session_id, bytes(16), b"x" * 32),
         trail=TRAIL,
@@ -160,6 +175,7 @@ def begun(stores: Stores) -> Stores:
     add(stores.users, a_user(1))
     add(stores.users, a_user(2))
     stores.sessions.open(CURRENT, a_session(), NOW, ADMISSION)
+    stores.attempts.reserve(FULL)
     assert stores.kept() == (0, 0)
     return stores
 

@@ -7,7 +7,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from chalicelib.domain.activity import OPERATOR, Act, Event
-from chalicelib.domain.attempts import KnownAddress, LoginFacts
+from chalicelib.domain.attempts import KnownAddress, LoginFacts, Outcome, Tally
 from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import EmailTakenError, UsernameTakenError, UserNotFoundError
 from chalicelib.domain.imports import Arrival, Claim, Owners
@@ -351,14 +351,19 @@ def test_a_password_is_changed_by_whoever_knows_the_present_hash_and_version(use
         Credentials(a_user(1, token_version=3), "a hash"),
         Credentials(a_user(2, token_version=4), "a hash"),
     ):
-        assert not users.change_password(stale, "a new hash", session, a_count("an attempt"))
+        changed = users.change_password(stale, "a new hash", session, a_count("an attempt"))
+        assert changed is Outcome.CHANGED
         assert _by_email(users, "user-1@example.com") == Credentials(user, "a hash")
-    assert users.change_password(
-        Credentials(user, "a hash"), "a new hash", session, a_count("an attempt")
-    )
-    changed = Credentials(a_user(1, token_version=5), "a new hash")
+    right = Credentials(user, "a hash")
+    changed = users.change_password(right, "a new hash", session, a_count("an attempt"))
+    assert changed is Outcome.DONE
     assert users.login_by_id(public_id(1), "a-key", ORIGIN) == LoginFacts(
-        changed, key_revoked=False, address=KnownAddress.of(session), failures_from_address=0
+        Credentials(a_user(1, token_version=5), "a new hash"),
+        key_revoked=False,
+        address=KnownAddress.of(session),
+        failures_from_address=0,
+        attempts=Tally(ORIGIN.of_account(public_id(1)), 0),
+        attempts_at_address=Tally(ORIGIN.at_known_address(public_id(1)), 0),
     )
 
 
@@ -539,7 +544,8 @@ def test_a_required_change_of_the_password_is_over_with_the_change(users: Users)
     found = _by_email(users, "user-1@example.com")
     assert found is not None
     session = a_session(a_user(1, token_version=4))
-    assert users.change_password(found, "a new hash", session, a_count("an attempt"))
+    changed = users.change_password(found, "a new hash", session, a_count("an attempt"))
+    assert changed is Outcome.DONE
     assert users.get(public_id(1)) == a_user(1, token_version=4)
 
 

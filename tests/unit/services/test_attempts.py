@@ -11,37 +11,87 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.attempts import KNOWN_FOR, Attempt, KnownAddress, LoginFacts, network_of
+from chalicelib.domain.activity import Act
+from chalicelib.domain.attempts import (
+    KNOWN_FOR,
+    Attempt,
+    Count,
+    KnownAddress,
+    LoginFacts,
+    Outcome,
+    network_of,
+)
 from chalicelib.domain.errors import TooManyRequestsError, UnavailableError
 from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import epoch_seconds
+from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials
 from chalicelib.services.attempts import AttemptLimits, AttemptService
 from tests.fakes import START, FakeAttemptStore, FakeClock, FakeTables
-from tests.samples import CLIENT, a_session, a_user
+from tests.samples import CLIENT, a_session, a_user, an_event
 from tests.unit.services.conftest import ATTEMPT_LIMITS
 
 ELSEWHERE = Client("198.51.100.7", "curl")
 NAME = ("email", "nobody@example.com")
 LIMIT = ATTEMPT_LIMITS.per_account
-NOBODY = LoginFacts(None, key_revoked=False, address=None, failures_from_address=0)
-KNOWN = replace(
-    NOBODY, credentials=Credentials(a_user(), "a hash"), address=KnownAddress.of(a_session())
-)
-UNKNOWN_ADDRESS = replace(KNOWN, address=None)
+OWNER = Credentials(a_user(), "a hash")
+HOME = KnownAddress.of(a_session())
 
-Try = Callable[..., Attempt]
+Facts = Callable[[AttemptService, FakeTables, tuple[str, ...], Client], LoginFacts]
+"""Reads what the store knows at that moment."""
+
+
+def _facts(
+    credentials: Credentials | None, address: KnownAddress | None, failures: int = 0
+) -> Facts:
+    def read(
+        attempts: AttemptService, tables: FakeTables, name: tuple[str, ...], client: Client
+    ) -> LoginFacts:
+        origin = attempts.origin(client, *name)
+        whose = credentials.user.public_id if credentials else "nobody"
+        count = origin.of_account(whose) if credentials else origin.nobodys
+        return LoginFacts(
+            credentials,
+            key_revoked=False,
+            address=address,
+            failures_from_address=failures,
+            attempts=tables.tally(count),
+            attempts_at_address=tables.tally(origin.at_known_address(whose)),
+        )
+
+    return read
+
+
+NOBODY = _facts(None, None)
+KNOWN = _facts(OWNER, HOME)
+UNKNOWN_ADDRESS = _facts(OWNER, None)
+everybody = pytest.mark.parametrize(
+    "facts", [NOBODY, KNOWN, UNKNOWN_ADDRESS], ids=["nobody", "known", "new"]
+)
+
+Begin = Callable[..., Attempt]
 
 
 @pytest.fixture
-def guess(attempts: AttemptService) -> Try:
+def begin(attempts: AttemptService, tables: FakeTables) -> Begin:
+    """See whether a password may be compared."""
+
+    def begin(
+        facts: Facts = NOBODY, name: tuple[str, ...] = NAME, client: Client = CLIENT
+    ) -> Attempt:
+        found = facts(attempts, tables, name, client)
+        return attempts.begin(found, attempts.origin(client, *name))
+
+    return begin
+
+
+@pytest.fixture
+def guess(begin: Begin, attempts: AttemptService) -> Begin:
     """A wrong password."""
 
-    def guess(
-        facts: LoginFacts = NOBODY, name: tuple[str, ...] = NAME, client: Client = CLIENT
-    ) -> Attempt:
-        attempt = attempts.begin(name, facts, attempts.origin(client))
-        attempts.fail(attempt)
+    def guess(*facts: Facts, **how: Any) -> Attempt:
+        attempt = begin(*facts, **how)
+        attempts.fail(attempt, NO_TRAIL)
         return attempt
 
     return guess
@@ -54,18 +104,20 @@ def _waits(act: Callable[[], object]) -> int:
     return refusal.value.retry_after
 
 
-@pytest.mark.parametrize("facts", [NOBODY, KNOWN, UNKNOWN_ADDRESS], ids=["nobody", "known", "new"])
-def test_so_many_wrong_passwords_may_be_shown_and_no_more(guess: Try, facts: LoginFacts) -> None:
+@everybody
+def test_so_many_wrong_passwords_may_be_shown_and_no_more(
+    guess: Begin, tables: FakeTables, facts: Facts
+) -> None:
     for number in range(LIMIT):
-        assert guess(facts).number == number + 1
+        assert tables.counted(guess(facts).count) == number + 1
     for _ in range(3):
         _waits(lambda: guess(facts))
 
 
-@pytest.mark.parametrize("facts", [NOBODY, KNOWN, UNKNOWN_ADDRESS], ids=["nobody", "known", "new"])
+@everybody
 @pytest.mark.parametrize("passed", [0, 1, 0.5, 299, 599.999])
 def test_whoever_waits_as_long_as_they_are_told_may_try_again(
-    guess: Try, clock: FakeClock, facts: LoginFacts, passed: float
+    guess: Begin, clock: FakeClock, facts: Facts, passed: float
 ) -> None:
     clock.step(seconds=600 - clock.now.timestamp() % 600 + passed)
     for _ in range(LIMIT):
@@ -76,53 +128,152 @@ def test_whoever_waits_as_long_as_they_are_told_may_try_again(
     if passed == int(passed):
         assert _waits(lambda: guess(facts)) == 1
     clock.step(seconds=1)
-    assert guess(facts).number == 1
+    assert guess(facts).tally.number == 0
 
 
-def test_a_name_that_nobody_has_is_told_to_wait_as_long_as_an_accounts(guess: Try) -> None:
+def test_a_name_that_nobody_has_is_told_to_wait_as_long_as_an_accounts(guess: Begin) -> None:
     for facts in (NOBODY, UNKNOWN_ADDRESS):
         for _ in range(LIMIT):
             guess(facts)
     assert _waits(guess) == _waits(lambda: guess(UNKNOWN_ADDRESS))
 
 
-def test_names_that_nobody_has_are_counted_each_for_itself(guess: Try) -> None:
+def test_names_that_nobody_has_are_counted_each_for_itself(guess: Begin) -> None:
     for _ in range(LIMIT):
         guess()
-    assert guess(name=("username", "nobody@example.com")).number == 1
-    assert guess(name=("email", "somebody@example.com")).number == 1
+    assert guess(name=("username", "nobody@example.com")).tally.number == 0
+    assert guess(name=("email", "somebody@example.com")).tally.number == 0
 
 
-def test_the_names_of_one_account_share_a_count(guess: Try) -> None:
+def test_the_names_of_one_account_share_a_count(guess: Begin) -> None:
     for number in range(LIMIT):
-        guess(UNKNOWN_ADDRESS, ("email", "x") if number % 2 else ("username", "y"))
+        guess(UNKNOWN_ADDRESS, name=("email", "x") if number % 2 else ("username", "y"))
     for name in (("email", "x"), ("username", "y")):
-        _waits(partial(guess, UNKNOWN_ADDRESS, name))
+        _waits(partial(guess, UNKNOWN_ADDRESS, name=name))
 
 
-def test_what_is_given_back_was_never_counted(attempts: AttemptService, guess: Try) -> None:
-    origin = attempts.origin(CLIENT)
-    for _ in range(LIMIT * 2):
-        attempts.give_back(attempts.begin(NAME, NOBODY, origin))
-    for _ in range(LIMIT):
-        guess()
-
-
-def test_an_attempt_of_an_earlier_window_is_given_back_to_that_one(
-    attempts: AttemptService, guess: Try, clock: FakeClock
+def test_a_wrong_password_leaves_its_trail_if_it_is_told_of(
+    begin: Begin, attempts: AttemptService, tables: FakeTables
 ) -> None:
-    before = attempts.begin(NAME, NOBODY, attempts.origin(CLIENT))
+    under_way = [begin() for _ in range(LIMIT + 2)]
+    for number, attempt in enumerate(under_way):
+        trail = Trail((an_event(number, act=Act.LOGIN_FAILED),))
+        if number < LIMIT:
+            attempts.fail(attempt, trail)
+        else:
+            _waits(partial(attempts.fail, attempt, trail))
+    assert len(tables.events) == LIMIT
+    assert tables.counted(under_way[0].failures) == LIMIT, "those from the address likewise"
+
+
+# A right one
+
+
+def test_a_right_password_is_never_counted(begin: Begin, attempts: AttemptService) -> None:
+    for _ in range(LIMIT * 2):
+        attempts.confirm(begin())
+    for _ in range(LIMIT):
+        attempts.fail(begin(), NO_TRAIL)
+
+
+@everybody
+def test_a_right_password_that_comes_after_too_many_wrong_ones_is_told_to_wait(
+    begin: Begin, attempts: AttemptService, guess: Begin, tables: FakeTables, facts: Facts
+) -> None:
+    """It was compared, but nobody is told what came of that."""
+
+    def look(count: Count) -> Outcome:
+        return Outcome.DONE if tables.is_below(count) else Outcome.LIMITED
+
+    right, wrong = begin(facts), begin(facts)
+    for _ in range(LIMIT):
+        guess(facts)
+    late = (
+        partial(attempts.confirm, right),
+        partial(attempts.settle, right, look),
+        partial(attempts.fail, wrong, NO_TRAIL),
+    )
+    assert len({_waits(act) for act in late}) == 1
+
+
+@pytest.mark.parametrize("before", range(LIMIT))
+def test_of_those_that_come_too_late_right_and_wrong_ones_take_as_many_calls(
+    begin: Begin,
+    attempts: AttemptService,
+    guess: Begin,
+    attempt_store: FakeAttemptStore,
+    before: int,
+) -> None:
+    for _ in range(before):
+        guess()
+    right, wrong = begin(), begin()
+    for _ in range(LIMIT - before):
+        guess()
+    calls = []
+    for act in (partial(attempts.confirm, right), partial(attempts.fail, wrong, NO_TRAIL)):
+        attempt_store.calls = 0
+        _waits(act)
+        calls.append(attempt_store.calls)
+    assert calls[0] == calls[1] == (1 if before == LIMIT - 1 else 2)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "done"), [(Outcome.DONE, True), (Outcome.CHANGED, False)], ids=str
+)
+def test_a_write_that_the_count_has_allowed_is_not_tried_again(
+    begin: Begin, attempts: AttemptService, outcome: Outcome, *, done: bool
+) -> None:
+    tried: list[int] = []
+
+    def write(count: Count) -> Outcome:
+        tried.append(count.limit)
+        return outcome
+
+    assert attempts.settle(begin(), write) == done
+    assert tried == [LIMIT - 1]
+
+
+def test_the_last_place_is_a_right_passwords_as_well(
+    begin: Begin, attempts: AttemptService, guess: Begin
+) -> None:
+    right = begin()
+    for _ in range(LIMIT - 1):
+        guess()
+    attempts.confirm(right)
+    attempts.confirm(begin())
+    guess()
+    _waits(begin)
+
+
+def test_an_attempt_of_an_earlier_window_counts_in_that_one(
+    begin: Begin, attempts: AttemptService, guess: Begin, clock: FakeClock
+) -> None:
+    before = begin()
     clock.step(minutes=10)
     for _ in range(LIMIT):
         guess()
-    attempts.give_back(before)
+    attempts.confirm(before)
+    attempts.fail(before, NO_TRAIL)
     _waits(guess)
+
+
+def test_a_limit_of_one_is_one(begin: Begin, tables: FakeTables, clock: FakeClock) -> None:
+    del begin
+    limits = replace(ATTEMPT_LIMITS, per_account=1)
+    attempts = AttemptService(FakeAttemptStore(tables), limits, clock)
+    origin = attempts.origin(CLIENT, *NAME)
+    first, second = (
+        attempts.begin(NOBODY(attempts, tables, NAME, CLIENT), origin) for _ in range(2)
+    )
+    attempts.fail(first, NO_TRAIL)
+    _waits(lambda: attempts.fail(second, NO_TRAIL))
+    _waits(lambda: attempts.confirm(second))
 
 
 # The address
 
 
-def test_whoever_uses_up_an_accounts_attempts_locks_nobody_out_at_home(guess: Try) -> None:
+def test_whoever_uses_up_an_accounts_attempts_locks_nobody_out_at_home(guess: Begin) -> None:
     for _ in range(LIMIT):
         guess(UNKNOWN_ADDRESS, client=ELSEWHERE)
     _waits(lambda: guess(UNKNOWN_ADDRESS, client=ELSEWHERE))
@@ -131,56 +282,49 @@ def test_whoever_uses_up_an_accounts_attempts_locks_nobody_out_at_home(guess: Tr
     _waits(lambda: guess(KNOWN))
 
 
-def test_others_at_a_known_address_do_not_keep_its_owner_from_logging_in(guess: Try) -> None:
-    flooded = replace(KNOWN, failures_from_address=ATTEMPT_LIMITS.per_address)
-    assert guess(flooded).number == 1
+def test_others_at_a_known_address_do_not_keep_its_owner_from_logging_in(guess: Begin) -> None:
+    flooded = _facts(OWNER, HOME, ATTEMPT_LIMITS.per_address)
+    assert guess(flooded).tally.number == 0
 
 
-@pytest.mark.parametrize("facts", [NOBODY, UNKNOWN_ADDRESS], ids=["nobody", "new"])
+@pytest.mark.parametrize("whose", [None, OWNER], ids=["nobody", "new"])
 def test_an_address_with_too_many_wrong_ones_waits_till_the_minute_is_over(
-    guess: Try, tables: FakeTables, facts: LoginFacts, clock: FakeClock
+    guess: Begin, tables: FakeTables, whose: Credentials | None, clock: FakeClock
 ) -> None:
-    flooded = replace(facts, failures_from_address=ATTEMPT_LIMITS.per_address)
+    flooded = _facts(whose, None, ATTEMPT_LIMITS.per_address)
     assert _waits(lambda: guess(flooded)) == 60 - epoch_seconds(clock.now) % 60
     assert not tables.counts, "nothing was counted against the account"
 
 
 def test_an_address_is_limited_over_all_accounts(
-    attempts: AttemptService, guess: Try, clock: FakeClock
+    attempts: AttemptService, guess: Begin, clock: FakeClock
 ) -> None:
     for number in range(ATTEMPT_LIMITS.per_address):
         guess(name=("email", str(number)))
     _waits(lambda: guess(name=("email", "one more")))
-    _waits(lambda: attempts.fail_from(attempts.origin(CLIENT)))
-    attempts.fail_from(attempts.origin(ELSEWHERE))
+    _waits(lambda: attempts.fail_from(CLIENT))
+    attempts.fail_from(ELSEWHERE)
     clock.step(minutes=1)
     guess(name=("email", "one more"))
 
 
 def test_an_address_is_remembered_when_it_is_new_and_when_half_its_time_is_over(
-    attempts: AttemptService, clock: FakeClock
+    begin: Begin, clock: FakeClock
 ) -> None:
-    def remembers(facts: LoginFacts) -> bool:
-        attempt = attempts.begin(NAME, facts, attempts.origin(CLIENT))
-        attempts.give_back(attempt)
-        admission = attempts.admit(attempt)
-        assert admission.given_back == attempt.count
-        return admission.remembers
-
-    assert remembers(UNKNOWN_ADDRESS)
-    assert not remembers(KNOWN)
+    assert begin(UNKNOWN_ADDRESS).remembers
+    assert not begin(KNOWN).remembers
     clock.step(seconds=KNOWN_FOR.total_seconds() / 2)
-    assert not remembers(KNOWN)
+    assert not begin(KNOWN).remembers
     clock.step(seconds=1)
-    assert remembers(KNOWN)
+    assert begin(KNOWN).remembers
 
 
 def test_an_address_is_forgotten_in_time_and_when_all_sessions_end(
-    guess: Try, clock: FakeClock
+    guess: Begin, clock: FakeClock
 ) -> None:
     for _ in range(LIMIT):
         guess(UNKNOWN_ADDRESS)
-    later = replace(KNOWN, credentials=Credentials(a_user(token_version=2), "a hash"))
+    later = _facts(Credentials(a_user(token_version=2), "a hash"), HOME)
     _waits(lambda: guess(later))
     clock.step(seconds=KNOWN_FOR.total_seconds() - 1)
     assert guess(KNOWN).count.of[0] == "known address"
@@ -218,7 +362,7 @@ def _events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     ids=["nobody", "somebody"],
 )
 def test_a_limit_that_is_reached_is_told_of_once(
-    guess: Try, caplog: pytest.LogCaptureFixture, facts: LoginFacts, whose: dict[str, str]
+    guess: Begin, caplog: pytest.LogCaptureFixture, facts: Facts, whose: dict[str, str]
 ) -> None:
     caplog.set_level(logging.INFO)
     for _ in range(LIMIT - 1):
@@ -231,12 +375,23 @@ def test_a_limit_that_is_reached_is_told_of_once(
     assert "example.com" not in caplog.text
 
 
-def test_a_limit_that_a_right_password_reached_is_not_told_of(
-    attempts: AttemptService, guess: Try, caplog: pytest.LogCaptureFixture
+def test_a_limit_that_is_reached_by_many_at_once_is_told_of_once(
+    begin: Begin, attempts: AttemptService, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, attempt in enumerate([begin() for _ in range(LIMIT * 2)]):
+        if number < LIMIT:
+            attempts.fail(attempt, NO_TRAIL)
+        else:
+            _waits(partial(attempts.fail, attempt, NO_TRAIL))
+    assert _events(caplog) == [{"event": "attempts_limited", "counted": "account"}]
+
+
+def test_a_right_password_reaches_no_limit(
+    begin: Begin, attempts: AttemptService, guess: Begin, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(LIMIT - 1):
         guess()
-    attempts.give_back(attempts.begin(NAME, NOBODY, attempts.origin(CLIENT)))
+    attempts.confirm(begin())
     assert _events(caplog) == []
 
 
@@ -244,17 +399,22 @@ def test_an_address_that_reaches_its_limit_is_told_of_once(
     attempts: AttemptService, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(ATTEMPT_LIMITS.per_address):
-        attempts.fail_from(attempts.origin(CLIENT))
+        attempts.fail_from(CLIENT)
     for _ in range(3):
-        _waits(lambda: attempts.fail_from(attempts.origin(CLIENT)))
+        _waits(lambda: attempts.fail_from(CLIENT))
     assert _events(caplog) == [{"event": "attempts_limited", "counted": "address"}]
     assert CLIENT.ip not in caplog.text
 
 
-def test_without_a_store_nothing_may_be_tried(guess: Try, attempt_store: FakeAttemptStore) -> None:
+def test_without_a_store_nobody_is_told_anything(
+    begin: Begin, attempts: AttemptService, attempt_store: FakeAttemptStore
+) -> None:
+    attempt = begin()
     attempt_store.down = True
     with pytest.raises(UnavailableError):
-        guess()
+        attempts.confirm(attempt)
+    with pytest.raises(UnavailableError):
+        attempts.fail(attempt, NO_TRAIL)
 
 
 # Whatever comes in whatever order
@@ -269,36 +429,40 @@ Step = tuple[str, int]
     ),
     limit=st.integers(1, 4),
 )
-def test_no_order_of_things_lets_more_guesses_through_than_the_limit(
+def test_no_order_of_things_tells_more_guesses_than_the_limit(
     steps: list[Step], limit: int
 ) -> None:
-    """Attempts begin, end, wrong or right, and time passes: in each window, few were compared."""
-    clock = FakeClock()
+    """Attempts begin, end, wrong or right, and time passes: in each window, few were told."""
+    clock, tables = FakeClock(), FakeTables()
     window = timedelta(minutes=10)
     limits = AttemptLimits(per_account=limit, window=window, per_address=1_000, mails=2)
-    attempts = AttemptService(FakeAttemptStore(FakeTables()), limits, clock)
+    attempts = AttemptService(FakeAttemptStore(tables), limits, clock)
     under_way: list[Attempt] = []
-    compared: dict[int, int] = {}
-    """How many are under way or were wrong, by the window that they began in."""
+    told: dict[int, int] = {}
+    """How many were told that they were wrong, by the window that they began in."""
     for what, number in steps:
         match what:
             case "begin":
-                at = epoch_seconds(clock.now) // 600
                 try:
-                    attempt = attempts.begin(NAME, NOBODY, attempts.origin(CLIENT))
+                    facts = NOBODY(attempts, tables, NAME, CLIENT)
+                    under_way.append(attempts.begin(facts, attempts.origin(CLIENT, *NAME)))
                 except TooManyRequestsError:
-                    assert compared[at] == limit, "it was refused although there was room"
-                    continue
-                under_way.append(attempt)
-                compared[at] = compared.get(at, 0) + 1
-                assert compared[at] <= limit
+                    at = epoch_seconds(clock.now) // 600
+                    assert told[at] == limit, "it was refused although there was room"
             case "wait":
                 clock.step(minutes=number)
             case _ if under_way:
                 attempt = under_way.pop(number % len(under_way))
-                if what == "wrong":
-                    attempts.fail(attempt)
+                at = attempt.count.starts_at // 600
+                is_full = told.get(at, 0) == limit
+                try:
+                    if what == "wrong":
+                        attempts.fail(attempt, NO_TRAIL)
+                        told[at] = told.get(at, 0) + 1
+                    else:
+                        attempts.confirm(attempt)
+                except TooManyRequestsError:
+                    assert is_full, "it was refused although there was room"
                 else:
-                    attempts.give_back(attempt)
-                    compared[attempt.count.starts_at // 600] -= 1
+                    assert not is_full, "it was told although there was no room"
     assert clock.now >= START

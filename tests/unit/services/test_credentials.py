@@ -3,12 +3,13 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.domain.activity import Act
-from chalicelib.domain.attempts import Count
+from chalicelib.domain.attempts import Count, Outcome
 from chalicelib.domain.errors import (
     InvalidInputError,
     RefreshTokenInvalidError,
     TokenInvalidError,
     TokenRevokedError,
+    TooManyRequestsError,
     UnavailableError,
     WrongPasswordError,
 )
@@ -153,7 +154,8 @@ def test_the_session_that_a_new_password_opens_is_not_in_the_way_of_a_slower_log
     (slower,) = session_store.rows.values()
     assert slower.session_id == changed.session_id
     # A login that read the user before the change may try the same slot only now.
-    assert not session_store.open(_of_version(slower, 1), None, 0, ADMISSION)
+    opened = session_store.open(_of_version(slower, 1), None, 0, ADMISSION)
+    assert opened is Outcome.CHANGED
     assert session_store.rows[slower.public_id, slower.slot] == slower
 
 
@@ -233,14 +235,14 @@ class _Rival:
         before: Credentials,
         new_hash: str,
         session: Session,
-        given_back: Count,
+        below: Count,
         *,
         trail: Trail = NO_TRAIL,
-    ) -> bool:
+    ) -> Outcome:
         if self._times:
             self._times -= 1
             self._act()
-        return self._change(before, new_hash, session, given_back, trail=trail)
+        return self._change(before, new_hash, session, below, trail=trail)
 
 
 def test_a_login_that_hashes_the_password_anew_does_not_hinder_a_change(
@@ -300,6 +302,53 @@ def test_a_change_with_a_revoked_key_is_signed_with_another(
     tables.revoke_key(revoked)
     changed = credentials.change(caller, RIGHT, NEW, CLIENT)
     assert header_of(changed.access_token)["kid"] == public.name.rpartition("/")[2]
+
+
+class _LateHasher(PasswordHasher):
+    """Others use up the attempts while a password is compared. Keeps what it did, in order."""
+
+    def __init__(self, fill: Callable[[], None]) -> None:
+        super().__init__(4)
+        self.done: list[str] = []
+        self._fill = fill
+
+    def hash(self, password: Password) -> str:
+        self.done.append("hash")
+        return super().hash(password)
+
+    def matches(self, password: Password, password_hash: str) -> bool:
+        self.done.append("compare")
+        self._fill()
+        return super().matches(password, password_hash)
+
+
+@pytest.mark.parametrize("password", [RIGHT, Password("wrong")], ids=["right", "wrong"])
+def test_whoever_comes_too_late_for_the_count_is_not_told_by_answer_or_work(
+    credentials: CredentialService,
+    log_in: LogIn,
+    users: FakeUserStore,
+    attempts: AttemptService,
+    password: Password,
+) -> None:
+    _, caller = log_in()
+    tables = users.tables
+
+    def fill() -> None:
+        origin = attempts.origin(CLIENT)
+        count = origin.at_known_address(caller.user.public_id)
+        tables.counts[count.of, count.starts_at] = count.limit
+
+    hasher = _LateHasher(fill)
+    vars(credentials)["_hasher"] = hasher
+    before, events = dict(users.rows), list(tables.events)
+    with pytest.raises(TooManyRequestsError):
+        credentials.change(caller, password, NEW, CLIENT)
+    assert hasher.done == ["hash", "compare"]
+    tables.counts.clear()
+    with pytest.raises(TooManyRequestsError):
+        credentials.confirm(caller, password, CLIENT)
+    assert users.rows == before
+    assert tables.events == events
 
 
 def test_without_a_store_or_keys_nothing_changes(

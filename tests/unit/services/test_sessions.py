@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.activity import Act
+from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.errors import (
     InvalidInputError,
     NotAllowedError,
@@ -14,6 +15,7 @@ from chalicelib.domain.errors import (
     SessionNotFoundError,
     TokenInvalidError,
     TokenRevokedError,
+    TooManyRequestsError,
     UnavailableError,
     UserNotFoundError,
     WrongCredentialsError,
@@ -66,9 +68,13 @@ class CountingHasher(PasswordHasher):
     def __init__(self, cost: int) -> None:
         super().__init__(cost)
         self.asked: list[str] = []
+        self.meanwhile: Callable[[], object] | None = None
+        """What happens while a password is compared."""
 
     def matches(self, password: Password, password_hash: str) -> bool:
         self.asked.append(password_hash.split("$")[2])
+        if self.meanwhile is not None:
+            self.meanwhile()
         return super().matches(password, password_hash)
 
 
@@ -77,7 +83,7 @@ def hasher() -> CountingHasher:
     return CountingHasher(4)
 
 
-Service = Callable[[PasswordHasher], SessionService]
+Service = Callable[..., SessionService]
 
 
 @pytest.fixture
@@ -91,7 +97,9 @@ def service(
     policy: PasswordPolicy,
     clock: FakeClock,
 ) -> Service:
-    def service(hasher: PasswordHasher) -> SessionService:
+    def service(
+        hasher: PasswordHasher, *, requires_verified_emails: bool = False
+    ) -> SessionService:
         return SessionService(
             users,
             session_store,
@@ -100,7 +108,7 @@ def service(
             refresh_tokens,
             attempts,
             trails,
-            requires_verified_emails=False,
+            requires_verified_emails=requires_verified_emails,
             rules=lambda: policy,
             clock=clock,
         )
@@ -852,7 +860,7 @@ def test_a_password_that_somebody_has_changed_meanwhile_is_left_alone(
     _require_a_change(users)
     change = users.change_password
 
-    def late(*given: Any, **how: Any) -> bool:
+    def late(*given: Any, **how: Any) -> Outcome:
         users.raise_token_version(public_id(1))
         return change(*given, **how)
 
@@ -862,6 +870,79 @@ def test_a_password_that_somebody_has_changed_meanwhile_is_left_alone(
     assert users.rows[public_id(1)].user.password_change_required
     assert not any(tables.counts.values())
     assert tables.events == []
+
+
+# What comes too late
+
+
+def _fill(attempts: AttemptService, tables: FakeTables) -> None:
+    """Others show wrong passwords, here and elsewhere, until the counts are full."""
+    origin = attempts.origin(CLIENT)
+    for count in (origin.of_account(public_id(1)), origin.at_known_address(public_id(1))):
+        tables.counts[count.of, count.starts_at] = count.limit
+
+
+LATE: dict[str, tuple[Password, NewPassword | None, bool]] = {
+    "right": (RIGHT, None, False),
+    "to be replaced": (RIGHT, None, True),
+    "replaced": (RIGHT, CHOSEN, True),
+    "replaced by one that may not be chosen": (RIGHT, NewPassword(COMMON), False),
+    "wrong": (WRONG, None, False),
+}
+
+
+@pytest.mark.parametrize("required", [False, True], ids=["any address", "verified addresses"])
+@pytest.mark.parametrize(("password", "new", "to_replace"), LATE.values(), ids=LATE.keys())
+def test_whoever_comes_too_late_for_the_count_is_told_to_wait_and_nothing_else(
+    service: Service,
+    sessions: SessionService,
+    users: FakeUserStore,
+    tables: FakeTables,
+    attempts: AttemptService,
+    hasher: CountingHasher,
+    password: Password,
+    new: NewPassword | None,
+    *,
+    to_replace: bool,
+    required: bool,
+) -> None:
+    del sessions
+    users.change(public_id(1), password_change_required=to_replace)
+    hasher.meanwhile = lambda: _fill(attempts, tables)
+    before, counts = dict(users.rows), len(tables.counts)
+    late = service(hasher, requires_verified_emails=required)
+    with pytest.raises(TooManyRequestsError):
+        late.log_in_by_email("zoe@example.com", password, CLIENT, new)
+    assert len(hasher.asked) == 1, "it was compared, and nothing hashed"
+    assert users.rows == before
+    assert not tables.sessions
+    assert tables.events == []
+    assert len(tables.counts) == counts + 2, "nothing is held against the address either"
+    with pytest.raises(TooManyRequestsError):
+        late.log_in_by_email("zoe@example.com", password, CLIENT, new)
+    assert len(hasher.asked) == 1, "from then on nothing is compared"
+
+
+def test_a_right_password_that_counts_fill_after_is_let_in_no_more(
+    sessions: SessionService,
+    session_store: FakeSessionStore,
+    attempts: AttemptService,
+    tables: FakeTables,
+) -> None:
+    """Its slot is taken, and while it looks for another one the count is filled."""
+    for _ in range(LIMITS.count):
+        _log_in(sessions)
+    of_user = session_store.of_user
+
+    def late(public_id: str) -> tuple[Session, ...]:
+        _fill(attempts, tables)
+        return of_user(public_id)
+
+    session_store.of_user = late  # type: ignore[method-assign] # for this store alone
+    before = dict(tables.sessions)
+    with pytest.raises(TooManyRequestsError):
+        _log_in(sessions)
+    assert tables.sessions == before
 
 
 # What is kept of it
