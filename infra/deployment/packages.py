@@ -81,8 +81,8 @@ def build_package(checkout: Path, architecture: str, target: Path) -> Package:
         with zipfile.ZipFile(_as_chalice_makes_it(project, architecture)) as made:
             made.extractall(contents)
         trim(contents)
-        _check(contents, architecture)
         _compile(contents)
+        _check(contents, architecture)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Whoever reads the target meanwhile sees the old package or the new one.
         unfinished = target.with_suffix(".unfinished")

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -23,10 +24,18 @@ HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _FUNCTION = Path(__file__).with_name("function.py")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test is first waits for the package."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 class Function:
     """One function in one process. Raises `AssertionError` where the function does."""
 
     def __init__(self, folder: Path, handler: str, environment: Mapping[str, str]) -> None:
+        self._log = TemporaryFile()  # noqa: SIM115 - closed by `stop`
         # Isolated, and without the site: nothing but the package and the standard library.
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_FUNCTION), str(folder), handler],
@@ -34,7 +43,7 @@ class Function:
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._log,
             text=True,
         )
         self._folder = folder
@@ -47,7 +56,7 @@ class Function:
         self.process.stdin.write(json.dumps(event) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, f"the function ended with status {self.process.wait(10)}"
+        assert line, self._last_words()
         outcome = json.loads(line)
         self.loaded = outcome["loaded"]
         assert "fault" not in outcome, outcome["fault"]
@@ -62,6 +71,12 @@ class Function:
     def stop(self) -> None:
         self.process.kill()
         self.process.communicate()
+        self._log.close()
+
+    def _last_words(self) -> str:
+        self.process.wait(10)
+        self._log.seek(0)
+        return self._log.read().decode("utf-8", "replace")
 
 
 class Functions:

@@ -283,30 +283,6 @@ def test_an_outage_is_told_in_the_package(functions: Functions, client: _Caller)
     assert caller.get("/user/me", token=token).status == 503
 
 
-def test_keys_are_rotated_in_the_package(functions: Functions, cloud: Cloud) -> None:
-    rotate_keys = functions.start(
-        "chalicelib.schedules.rotate_keys", ACCOUNTS_KEY_ROTATION_DAYS="1"
-    )
-    before = _age_keys(cloud, timedelta(days=2))
-    for waited in (NOTICE, KEPT, timedelta()):
-        rotate_keys(AN_HOUR_PASSED)
-        after = _age_keys(cloud, waited)
-    assert before.isdisjoint(after)
-    assert len(after) == 1
-
-
-def _age_keys(cloud: Cloud, by: timedelta) -> set[str]:
-    """Make the keys older than they are; their names."""
-    found = cloud.ssm.get_parameters_by_path(Path=_KEYS, Recursive=True)["Parameters"]
-    for parameter in found:
-        key = read_public_key(parameter["Name"], parameter["Value"])
-        told_at = key.signing_since and key.signing_since - by
-        cloud.put(
-            write_public_key(replace(key, created_at=key.created_at - by, signing_since=told_at))
-        )
-    return {parameter["Name"] for parameter in found}
-
-
 def test_functions_have_nothing_but_the_package(
     client: _Caller, admin: str, post: _Post, unpacked: Path
 ) -> None:
@@ -340,3 +316,28 @@ def _ours_and_libraries(function: Function) -> set[str]:
         name if name.startswith("chalicelib") else name.partition(".")[0]
         for name in function.packaged
     }
+
+
+# The last, since tokens that were signed before it are nobody's afterwards.
+def test_keys_are_rotated_in_the_package(functions: Functions, cloud: Cloud) -> None:
+    rotate_keys = functions.start(
+        "chalicelib.schedules.rotate_keys", ACCOUNTS_KEY_ROTATION_DAYS="1"
+    )
+    before = _age_keys(cloud, timedelta(days=2))
+    for waited in (NOTICE, KEPT, timedelta()):
+        rotate_keys(AN_HOUR_PASSED)
+        after = _age_keys(cloud, waited)
+    assert before.isdisjoint(after)
+    assert len(after) == 1
+
+
+def _age_keys(cloud: Cloud, by: timedelta) -> set[str]:
+    """Make the keys older than they are; their names."""
+    found = cloud.ssm.get_parameters_by_path(Path=_KEYS, Recursive=True)["Parameters"]
+    for parameter in found:
+        key = read_public_key(parameter["Name"], parameter["Value"])
+        told_at = key.signing_since and key.signing_since - by
+        cloud.put(
+            write_public_key(replace(key, created_at=key.created_at - by, signing_since=told_at))
+        )
+    return {parameter["Name"] for parameter in found}
