@@ -29,12 +29,10 @@ from chalice.deploy.packager import (
 from chalice.utils import OSUtils
 
 from infra.deployment.errors import DeploymentError
+from infra.deployment.trimming import trim
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """Chalice deploys to the runtime of the interpreter that runs it."""
-
-BOTOCORE_SERVICES = frozenset({"dynamodb", "sesv2", "ssm"})
-"""The services that the functions call. botocore knows 400 more, in 20 MB."""
 
 LARGEST_ZIP = 50 * 1024 * 1024
 """In octets: what Lambda takes in one call."""
@@ -82,7 +80,7 @@ def build_package(checkout: Path, architecture: str, target: Path) -> Package:
         copy_sources(checkout, project)
         with zipfile.ZipFile(_as_chalice_makes_it(project, architecture)) as made:
             made.extractall(contents)
-        _trim(contents)
+        trim(contents)
         _compile(contents)
         _check(contents, architecture)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -162,13 +160,6 @@ def cached_package(project: Path, architecture: str) -> Path:
     return Path(packager.deployment_package_filename(str(project), RUNTIME))
 
 
-def _trim(contents: Path) -> None:
-    """Leave out what botocore knows of services that are not called: most of the zip."""
-    for service in (contents / "botocore" / "data").iterdir():
-        if service.is_dir() and service.name not in BOTOCORE_SERVICES:
-            shutil.rmtree(service)
-
-
 def _check(contents: Path, architecture: str) -> None:
     """See that every import is answered, and that every library is for this architecture.
 
@@ -203,13 +194,25 @@ def _imports(path: Path) -> Iterator[str]:
 def _compile(contents: Path) -> None:
     """Compile every module: Lambda's folder is read-only, so each cold start would do it anew.
 
-    An interpreter of its own, started the same way every time, writes the same bytes; they are
-    found valid unchecked, whatever time an unpacked source has.
+    The libraries' modules go in the place of their sources, ours beside them. An interpreter of its
+    own, started the same way every time, writes the same bytes; they are found valid unchecked,
+    whatever time an unpacked source has.
     """
-    command = [sys.executable, "-I", "-S", "-m", "compileall"]
-    command += ["-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
+    ours = [contents / name for name in _SOURCES if (contents / name).exists()]
+    theirs = [path for path in sorted(contents.iterdir()) if path not in ours]
+    _compile_all(contents, ours)
+    _compile_all(contents, theirs, "-b")
+    for path in theirs:
+        for source in [path] if path.is_file() else list(path.rglob("*.py")):
+            if source.with_suffix(".pyc").exists():
+                source.unlink()
+
+
+def _compile_all(contents: Path, paths: list[Path], *options: str) -> None:
+    command = [sys.executable, "-I", "-S", "-X", "no_debug_ranges", "-m", "compileall"]
+    command += ["-q", "-j", "1", "--invalidation-mode", "unchecked-hash", *options]
     # Absolute names would be those of this machine's temporary folder.
-    command += ["-s", str(contents), "-p", "/var/task", str(contents)]
+    command += ["-s", str(contents), "-p", "/var/task", *map(str, paths)]
     done = subprocess.run(
         command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False
     )

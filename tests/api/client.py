@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from app import app
+from chalicelib.domain.mailed_tokens import Purpose
+from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
 from tests.api.gateway import Answer, Gateway
 from tests.aws import Cloud
-from tests.samples import PASSWORD
+from tests.mailed import mailed
+from tests.samples import PASSWORD, claims_of
 
 PAGES = ("/email/", "/password/")
 """Below these, people read what failed, and not programs."""
@@ -19,8 +22,9 @@ SECRETS = (PASSWORD, "s3cret")
 class Client:
     """Sends requests, and asserts of each answer what is true of all."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.gateway = Gateway(app)
+    def __init__(self, cloud: Cloud, service: Any = app) -> None:
+        """`service` is what API Gateway has in front of it."""
+        self.gateway = Gateway(service)
         self._cloud = cloud
 
     def send(
@@ -93,6 +97,12 @@ class Client:
         token = self.register(number)
         self.make_admin(token)
         return token
+
+    def mailed(self, access: str, purpose: Purpose, address: str) -> str:
+        """A token as it would be mailed to whoever has this access token."""
+        text, record = mailed(claims_of(access)["sub"], purpose, address)
+        DynamoMailedTokenStore().add(record)
+        return text
 
 
 def a_registration(number: int = 1, **changes: object) -> dict[str, object]:

@@ -30,15 +30,13 @@ from chalicelib.keys.parameters import Parameter
 from chalicelib.schedules import rotate_keys
 from chalicelib.services.key_rotation import KEPT, NOTICE
 from chalicelib.settings import Settings
-from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
-from infra.deployment.packages import BOTOCORE_SERVICES
 from infra.deployment.policies import fill_in, policy_file
+from infra.deployment.trimming import BOTOCORE_OPERATIONS
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
 from tests.api.test_couriers import keep
 from tests.aws import STAGE, Call, Cloud, Wire, wire
 from tests.fakes import FakeClock
-from tests.mailed import mailed
 from tests.samples import (
     AN_HOUR_PASSED,
     CLIENT,
@@ -164,12 +162,9 @@ class _Account:
             redeliver_mail(AN_HOUR_PASSED, LambdaContext())
         self._put_down(courier)
 
-    def finish(self) -> dict[str, set[Grant]]:
+    def finish(self) -> dict[str, list[Call]]:
         self._put_down("api_handler")
-        return {
-            function: {grant for call in calls for grant in _needed(call)}
-            for function, calls in self.calls.items()
-        }
+        return self.calls
 
     def _put_down(self, function: str) -> None:
         self.calls[function] += self._wire.calls
@@ -193,15 +188,9 @@ def _mailed(client: Client, number: int, purpose: Purpose) -> str:
         wish = {"email": wanted, "current_password": PASSWORD}
         client.patch("/user/me", wish, token=access)
     if purpose is Purpose.UNDO:
-        confirm = _kept(access, Purpose.CONFIRM, wanted)
+        confirm = client.mailed(access, Purpose.CONFIRM, wanted)
         client.post("/auth/email/verify", {"token": confirm})
-    return _kept(access, purpose, wanted if purpose is Purpose.CONFIRM else email)
-
-
-def _kept(access: str, purpose: Purpose, address: str) -> str:
-    text, record = mailed(claims_of(access)["sub"], purpose, address)
-    DynamoMailedTokenStore().add(record)
-    return text
+    return client.mailed(access, purpose, wanted if purpose is Purpose.CONFIRM else email)
 
 
 def _submit(client: Client, page: str, **fields: str) -> object:
@@ -366,10 +355,10 @@ def _same_keys_afterwards(
 
 
 @pytest.fixture(scope="module")
-def needed(
+def called(
     _same_keys_afterwards: None, _sender: None, _aws: Cloud, stage: Settings
-) -> dict[str, set[Grant]]:
-    """What each function needs, all operations visited and the keys rotated once.
+) -> dict[str, list[Call]]:
+    """What each function calls, all operations visited and the keys rotated once.
 
     Looked at once for all tests: it is some seconds' work, and they change nothing.
     """
@@ -404,6 +393,15 @@ def needed(
     _aws.clear()
     wire.reset()
     return found
+
+
+@pytest.fixture(scope="module")
+def needed(called: dict[str, list[Call]]) -> dict[str, set[Grant]]:
+    """The rights that this takes."""
+    return {
+        function: {grant for call in calls for grant in _needed(call)}
+        for function, calls in called.items()
+    }
 
 
 def test_every_operation_is_visited() -> None:
@@ -483,7 +481,12 @@ def _is_of(wildcards: Iterable[str], resource: str) -> bool:
     return not resource.endswith("*") or resource.endswith(tuple(wildcards))
 
 
-def test_the_package_knows_every_service_that_is_granted() -> None:
-    services = {action.partition(":")[0] for name in _FUNCTIONS for action, _ in _granted(name)}
-    called = {"sesv2" if service == "ses" else service for service in services - {"logs"}}
-    assert called == BOTOCORE_SERVICES
+def test_the_package_describes_what_is_called_and_nothing_else(
+    called: dict[str, list[Call]],
+) -> None:
+    described = {
+        f"{service}.{operation}"
+        for service, operations in BOTOCORE_OPERATIONS.items()
+        for operation in operations
+    }
+    assert {call.operation for calls in called.values() for call in calls} == described

@@ -1,9 +1,13 @@
 import base64
+import gzip
 import hashlib
+import json
+import marshal
 import platform
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +15,45 @@ from chalicelib.breaches.common import COMMON_PASSWORDS
 from chalicelib.mail.writing import TEMPLATES
 from infra.deployment.errors import DeploymentError
 from infra.deployment.packages import build_package
+from infra.deployment.trimming import BOTOCORE_OPERATIONS
 
 HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 ELSEWHERE = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
 MACHINES = {"x86_64": 62, "arm64": 183}
+
+
+def botocore_data(
+    *without: str, calls: frozenset[str] = BOTOCORE_OPERATIONS["dynamodb"]
+) -> dict[str, bytes]:
+    """What botocore knows: of one service that is called, by these operations, and of another."""
+    reference = {"shape": "Row", "documentation": "A row."}
+    shape = {"type": "structure", "members": {"documentation": reference}, "documentation": "R"}
+    row = {"type": "map", "key": {"shape": "Text"}, "value": {"shape": "Text"}}
+    text = {"type": "string", "documentation": "Letters."}
+    operation = {"input": {"shape": "Wish"}, "errors": [{"shape": "Fault"}], "documentation": "O"}
+    fault = {"type": "structure", "members": {}, "exception": True}
+    names = sorted({*calls, "DeleteTable"} - set(without))
+    model = {
+        "metadata": {"endpointPrefix": "dynamodb"},
+        "documentation": "D",
+        "operations": {name: {"name": name, **operation} for name in names},
+        "shapes": {"Wish": shape, "Row": row, "Text": text, "Fault": fault, "Other": text},
+    }
+    pages = {"pagination": {"Query": {"input_token": "from"}, "ListTables": {}}}
+    places: dict[str, Any] = {
+        "partitions": [{"services": {"dynamodb": {"endpoints": {}}, "ec2": {}}}]
+    }
+    latest = "botocore/data/dynamodb/2012-08-10"
+    files = {
+        f"{latest}/service-2.json.gz": gzip.compress(json.dumps(model).encode()),
+        f"{latest}/endpoint-rule-set-1.json": b"{}",
+        f"{latest}/paginators-1.json": json.dumps(pages).encode(),
+        f"{latest}/waiters-2.json": b"{}",
+        "botocore/data/dynamodb/2011-12-05/service-2.json": b"{}",
+        "botocore/data/endpoints.json": json.dumps(places).encode(),
+        "botocore/data/ec2/2016-11-15/service-2.json": b"{}",
+    }
+    return {name: content for name, content in files.items() if name not in without}
 
 
 class Checkout:
@@ -27,7 +66,7 @@ class Checkout:
         (self.path / "chalicelib").mkdir(parents=True)
         (self.path / "chalicelib" / "__init__.py").write_text("import json\n")
         (self.path / "app.py").write_text("import botocore\nimport chalicelib\n")
-        self.require(self.wheel("botocore", {"botocore/data/dynamodb/x.json": b"{}"}))
+        self.require(self.wheel("botocore", botocore_data()))
 
     def wheel(self, name: str, files: dict[str, bytes], tag: str = "py3-none-any") -> Path:
         path = self.index / f"{name}-1.0-{tag}.whl"
@@ -94,7 +133,7 @@ def test_the_package_holds_what_starts_and_nothing_that_lies_beside_it(checkout:
     (checkout.path / "chalicelib" / "__pycache__" / "stale.pyc").write_bytes(b"")
     with checkout.build() as package:
         names = set(package.namelist())
-        assert {"app.py", "chalice/app.py", "chalicelib/__init__.py"} <= names
+        assert {"app.py", "chalice/app.pyc", "chalicelib/__init__.py"} <= names
         assert not {name for name in names if "secret" in name or ".env" in name or "stale" in name}
         assert any(name.startswith("__pycache__/app.cpython-") for name in names)
         assert {(entry.external_attr >> 16, entry.date_time[0]) for entry in package.filelist} == {
@@ -119,12 +158,58 @@ def test_the_mails_templates_are_in_the_package(checkout: Checkout) -> None:
             )
 
 
-def test_services_that_are_not_called_are_left_out(checkout: Checkout) -> None:
-    data = {"botocore/data/dynamodb/x.json": b"{}", "botocore/data/ec2/x.json": b"{}"}
-    checkout.require(checkout.wheel("botocore", data))
+def test_services_and_operations_that_are_not_called_are_left_out(checkout: Checkout) -> None:
     with checkout.build() as package:
-        assert "botocore/data/dynamodb/x.json" in package.namelist()
-        assert "botocore/data/ec2/x.json" not in package.namelist()
+        data = {
+            name.removeprefix("botocore/data/"): json.loads(package.read(name))
+            for name in package.namelist()
+            if name.startswith("botocore/data/")
+        }
+    latest = "dynamodb/2012-08-10"
+    model = data[f"{latest}/service-2.json"]
+    assert data.keys() == {
+        "endpoints.json",
+        f"{latest}/service-2.json",
+        f"{latest}/endpoint-rule-set-1.json",
+        f"{latest}/paginators-1.json",
+    }
+    assert model["operations"].keys() == BOTOCORE_OPERATIONS["dynamodb"]
+    assert model["shapes"] == {
+        "Fault": {"type": "structure", "members": {}, "exception": True},
+        "Row": {"type": "map", "key": {"shape": "Text"}, "value": {"shape": "Text"}},
+        "Text": {"type": "string"},
+        "Wish": {"type": "structure", "members": {"documentation": {"shape": "Row"}}},
+    }
+    assert "documentation" not in {*model, *model["operations"]["Query"]}
+    assert data[f"{latest}/paginators-1.json"]["pagination"].keys() == {"Query"}
+    assert data["endpoints.json"]["partitions"][0]["services"].keys() == {"dynamodb"}
+
+
+def test_an_operation_that_botocore_does_not_know_is_an_error(checkout: Checkout) -> None:
+    checkout.require(checkout.wheel("botocore", botocore_data("Query")))
+    with pytest.raises(DeploymentError, match=r"botocore does not describe Query any more"):
+        checkout.build()
+
+
+def test_data_that_botocore_does_not_have_any_more_is_an_error(checkout: Checkout) -> None:
+    gone = "botocore/data/dynamodb/2012-08-10/endpoint-rule-set-1.json"
+    checkout.require(checkout.wheel("botocore", botocore_data(gone)))
+    with pytest.raises(DeploymentError, match=r"no data dynamodb/2012-08-10/endpoint-rule-set-1"):
+        checkout.build()
+
+
+def test_the_libraries_sources_are_left_out_and_ours_are_not(checkout: Checkout) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    files = {"six.py": b"x = 1\n", "one/two.pyi": b"", "one/two.py": b"x = 1\n", "one/x.sql": b""}
+    checkout.require(botocore, checkout.wheel("one", files))
+    with checkout.build() as package:
+        names = {name for name in package.namelist() if "chalice" not in name}
+        assert {"one/__init__.pyc", "one/two.pyc", "six.pyc", "one/x.sql", "app.py"} <= names
+        assert not names & {"one/__init__.py", "one/two.py", "one/two.pyi", "six.py"}
+        assert "one-1.0.dist-info/METADATA" in names
+        assert "one-1.0.dist-info/RECORD" not in names
+        code = marshal.loads(package.read("one/two.pyc")[16:])  # noqa: S302 - written just now
+        assert code.co_filename == "/var/task/one/two.py"
 
 
 def test_a_stale_package_of_chalices_is_not_taken(checkout: Checkout) -> None:
@@ -164,7 +249,7 @@ def test_a_dependency_that_is_not_to_be_had_is_an_error(checkout: Checkout) -> N
 
 
 def test_a_wheel_that_is_not_the_locked_one_is_an_error(checkout: Checkout) -> None:
-    checkout.wheel("botocore", {"botocore/data/dynamodb/x.json": b'{"tampered": true}'})
+    checkout.wheel("botocore", {"botocore/__init__.py": b"tampered = True"})
     with pytest.raises(DeploymentError, match=r"the dependencies could not be downloaded"):
         checkout.build()
 
