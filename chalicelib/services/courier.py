@@ -45,10 +45,7 @@ PATHS = {
 _SETTLED_AFTER = timedelta(minutes=1)
 """By then every request has ended that had read the account before it was closed."""
 
-_REPEATABLE = frozenset({Errand.PASSWORD_CHANGED, Errand.USERNAME_CHANGED})
-"""Notices of what may be done any number of times, also with an account that was registered under a
-stranger's address. Email changes are not: so many of them can be undone, and no more are made."""
-_NOTICES = _REPEATABLE | {Errand.EMAIL_CHANGED}
+_NOTICES = frozenset({Errand.EMAIL_CHANGED, Errand.PASSWORD_CHANGED, Errand.USERNAME_CHANGED})
 
 
 class Outcome(StrEnum):
@@ -266,10 +263,11 @@ class Courier:
 
         What is asked for by an address was counted when it was. A registration is not, and whoever
         registers a stranger's address and closes the account can do it again. Nor is a change that
-        is told of: of many in an hour, the owner has been told by then.
+        is told of. Whoever made too many has told the owner by then, and an earlier link undoes a
+        later change of the address as well.
         """
         registered = message.errand is Errand.VERIFY_EMAIL and message.public_id is not None
-        if not registered and message.errand not in _REPEATABLE:
+        if not registered and message.errand not in _NOTICES:
             self._mail(message, owner, task, mailer)
             return True
         count = self._counts.admit_mail((message.errand, fold(task.address)))
@@ -332,7 +330,7 @@ def _task(message: Message, user: User) -> _Task | Outcome:
 
 
 def _notice(message: Message, user: User) -> _Task | None:
-    if message.errand in _REPEATABLE:
+    if message.errand is not Errand.EMAIL_CHANGED:
         return _Task(message.address or user.email)
     if message.address is None or message.address == user.email:
         return None

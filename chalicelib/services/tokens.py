@@ -28,7 +28,7 @@ from chalicelib.domain.users import User
 from chalicelib.services.keyring import KeyRing
 
 LONGEST_TOKEN = 4_096
-"""In characters; nothing longer is decoded. Ours have about 800."""
+"""In characters; nothing longer is decoded. Ours have about 1,000."""
 
 _ALGORITHM = "RS256"
 _TYPE = "at+jwt"
