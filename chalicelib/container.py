@@ -376,10 +376,12 @@ class Container:
     @cached_property
     def _password_policy(self) -> "PasswordPolicy":
         from chalicelib.breaches.common import COMMON_PASSWORDS, CommonPasswords
-        from chalicelib.services.password_policy import PasswordPolicy
+        from chalicelib.services.password_policy import PasswordPolicy, context_words
 
-        shortest = self.settings.password_min_length
-        return PasswordPolicy(shortest, CommonPasswords(COMMON_PASSWORDS), self._breaches)
+        settings = self.settings
+        words = context_words(settings.product_name, settings.host, *settings.password_words)
+        common = CommonPasswords(COMMON_PASSWORDS)
+        return PasswordPolicy(settings.password_min_length, common, self._breaches, words)
 
     @cached_property
     def _breaches(self) -> "BreachRegister | None":

@@ -44,6 +44,8 @@ _ADDRESS = (
 _SENDER = re.compile(rf"{_ADDRESS}|[^\s<>\"\\][^<>\"\\]{{0,63}} <{_ADDRESS}>")
 _LOCAL_SENDER = "accounts <accounts@localhost.localdomain>"
 _PRODUCT_NAME = re.compile(r"\S(.{0,58}\S)?")
+_MOST_WORDS = 50
+_WORD = re.compile(r"\S.{1,38}\S")
 _NO_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/none/stream/none"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -73,6 +75,8 @@ class Settings:
     """How many mails of one kind may be asked for, for one address or account."""
     bcrypt_cost: int
     password_min_length: int
+    password_words: tuple[str, ...]
+    """What nobody is to make a password of, besides the product's and the issuer's names."""
     breach_check: str
     """`range` if new passwords are looked up in Pwned Passwords, `off` if they are not."""
     email_verification: str
@@ -89,6 +93,11 @@ class Settings:
     """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
     cursor_secret: str = field(repr=False)
     cors_origins: tuple[str, ...]
+
+    @property
+    def host(self) -> str:
+        """The issuer's host name."""
+        return self.issuer.partition("://")[2].partition("/")[0].partition(":")[0]
 
     @property
     def users_table(self) -> str:
@@ -167,6 +176,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         password_min_length=reader.number(
             "PASSWORD_MIN_LENGTH", _SHORTEST_MINIMUM, _LONGEST_MINIMUM, _SHORTEST_MINIMUM
         ),
+        password_words=reader.words("PASSWORD_WORDS"),
         breach_check=reader.text("BREACH_CHECK", _BREACH_CHECKS, "off or range", "off"),
         email_verification=reader.text(
             "EMAIL_VERIFICATION", _EMAIL_VERIFICATIONS, "off, warn or require", "warn"
@@ -259,6 +269,13 @@ class _Reader:
         if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
             self.refuse(name, "is not * or a comma-separated list of origins")
         return origins
+
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self._environment.get(_PREFIX + name, "")
+        words = tuple(word.strip() for word in value.split(",") if word.strip())
+        if len(words) > _MOST_WORDS or not all(_WORD.fullmatch(word) for word in words):
+            self.refuse(name, f"is not up to {_MOST_WORDS} words with commas between them")
+        return words
 
     def finish(self) -> None:
         if self._faults:

@@ -14,6 +14,8 @@ FORMATS = ("csv", "jsonl")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LONGEST_LINE = 65_536
 """In characters: an account takes a tenth of it at most."""
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\0", "'")
+"""What a cell begins with that a spreadsheet would compute, and the quote that keeps it from it."""
 _NOT_TEXT = "Not UTF-8."
 _TOO_LONG = "The line is too long."
 
@@ -73,7 +75,16 @@ def _fields_of(account: Credentials, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Text as it is, but for a quote before what a spreadsheet would take for a formula.
+
+    Usernames are chosen by strangers, and the file is opened by whoever administers them.
+    """
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _text_of(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULAS) else cell
 
 
 def _read_json_lines(file: TextIO) -> Iterator[Row]:
@@ -195,5 +206,5 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
         "".join(cells).encode()
     except UnicodeEncodeError:
         return Row(number, fault=_NOT_TEXT)
-    fields: Mapping[str, Any] = dict(zip(header, cells, strict=True))
+    fields: Mapping[str, Any] = dict(zip(header, map(_text_of, cells), strict=True))
     return Row(number, fields)

@@ -1,5 +1,6 @@
 """The public documents: the documentation page, the OpenAPI document, the keys, the health."""
 
+import html
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +27,8 @@ _KEYS_MAX_AGE = int(FRESH.total_seconds())
 """How long verifiers may keep the keys: see `chalicelib.services.keyring`."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -44,7 +45,7 @@ def page() -> Document:
     """
     # Behind API Gateway the API lives below its stage's name, with or without a slash at the end.
     base = routes.current_request.context["path"].rstrip("/") + "/"
-    text = _text(PAGE / "index.html").replace("{{base}}", base)
+    text = _text(PAGE / "index.html").replace("{{base}}", html.escape(base))
     policy = {"Content-Security-Policy": PAGE_POLICY}
     return Document(text, "text/html; charset=utf-8", _HOUR, policy)
 

@@ -22,6 +22,8 @@ class Errand(StrEnum):
     """Tell a former address that it was replaced, with a link that undoes it."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     """Tell a user that their password was changed."""
+    USERNAME_CHANGED = "username_changed"
+    """Tell a user that their username was changed."""
     ANONYMISE = "anonymise"
     """Take from the activity of an account that is gone what could tell whose it was."""
 

@@ -31,7 +31,7 @@ from chalicelib.domain.tokens import KeyState, PublicKey
 PUBLIC_KEYS = "public-keys"
 PRIVATE_KEYS = "private-keys"
 
-_KEY_BITS = 2_048
+_KEY_BITS = 3_072
 _PUBLIC_EXPONENT = 65_537
 
 

@@ -362,7 +362,8 @@ class AccountService:
             )
             for act, changed in changes.acts()
         )
-        trail = Trail(tuple(events))
+        notices = self._trails.notices(changes, public_id, client)
+        trail = Trail(tuple(events), notices)
         others = self._staying(caller, public_id) if changes.weaken else (None,)
         for other in others:
             try:

@@ -45,7 +45,7 @@ PATHS = {
 _SETTLED_AFTER = timedelta(minutes=1)
 """By then every request has ended that had read the account before it was closed."""
 
-_NOTICES = frozenset({Errand.EMAIL_CHANGED, Errand.PASSWORD_CHANGED})
+_NOTICES = frozenset({Errand.EMAIL_CHANGED, Errand.PASSWORD_CHANGED, Errand.USERNAME_CHANGED})
 
 
 class Outcome(StrEnum):
@@ -262,12 +262,15 @@ class Courier:
         """Send a mail; False if too many have gone to its address.
 
         What is asked for by an address was counted when it was. A registration is not, and whoever
-        registers a stranger's address and closes the account can do it again.
+        registers a stranger's address and closes the account can do it again. Nor is a change that
+        is told of. Whoever made too many has told the owner by then, and an earlier link undoes a
+        later change of the address as well.
         """
-        if message.errand is not Errand.VERIFY_EMAIL or message.public_id is None:
+        registered = message.errand is Errand.VERIFY_EMAIL and message.public_id is not None
+        if not registered and message.errand not in _NOTICES:
             self._mail(message, owner, task, mailer)
             return True
-        count = self._counts.admit_mail((Errand.VERIFY_EMAIL, fold(owner.user.email)))
+        count = self._counts.admit_mail((message.errand, fold(task.address)))
         if count is None:
             return False
         try:
@@ -327,7 +330,7 @@ def _task(message: Message, user: User) -> _Task | Outcome:
 
 
 def _notice(message: Message, user: User) -> _Task | None:
-    if message.errand is Errand.PASSWORD_CHANGED:
+    if message.errand is not Errand.EMAIL_CHANGED:
         return _Task(message.address or user.email)
     if message.address is None or message.address == user.email:
         return None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Protocol
 
-from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.activity import Act
 from chalicelib.domain.changes import NO_CHANGES, Changes, Renaming
 from chalicelib.domain.email_changes import (
     MOST_FORMER_EMAILS,
@@ -152,7 +152,7 @@ class EmailService:
         wanted = None if email == user.email else str(email)
         trail = self._changed(caller, changes, client)
         if wanted is not None:
-            trail = self._request(user, email, client, trail.events)
+            trail = self._request(user, email, client, trail)
         ended = self._emails.request_email(user, wanted, changes, trail=trail)
         if ended is EmailChange.TAKEN:
             raise EmailTakenError
@@ -235,11 +235,9 @@ class EmailService:
             self._trails.event(act, public_id, client, session_id=session_id, **changed)
             for act, changed in changes.acts()
         )
-        return Trail(tuple(events))
+        return Trail(tuple(events), self._trails.notices(changes, public_id, client))
 
-    def _request(
-        self, user: User, email: EmailAddress, client: Client, others: tuple[Event, ...]
-    ) -> Trail:
+    def _request(self, user: User, email: EmailAddress, client: Client, others: Trail) -> Trail:
         now = self._clock()
         held = held_emails(user, now)
         if len(held) >= MOST_FORMER_EMAILS:
@@ -249,12 +247,13 @@ class EmailService:
         self._attempts.count_mail((kind, user.public_id), client, (kind, email.key))
         return Trail(
             events=(
-                *others,
+                *others.events,
                 self._trails.event(
                     Act.EMAIL_CHANGE_REQUESTED, user.public_id, client, email=str(email)
                 ),
             ),
             messages=(
+                *others.messages,
                 self._trails.message(
                     Errand.CONFIRM_EMAIL,
                     public_id=user.public_id,

@@ -5,11 +5,13 @@ asked where a password is chosen and nowhere else: whoever has one that would be
 still logs in with it. A refusal says what makes a better one, as that section asks.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Protocol
 
 from chalicelib.domain.errors import InvalidInputError, UnavailableError
 from chalicelib.domain.names import fold
-from chalicelib.domain.passwords import NewPassword, Password
+from chalicelib.domain.passwords import SHORTEST_PASSWORD, NewPassword, Password
 from chalicelib.telemetry import security_event
 
 
@@ -31,14 +33,35 @@ class BreachRegister(Protocol):
         """
 
 
+_SHORTEST_WORD = 3
+"""In characters. What is shorter says nothing of whose service it is: `no`, `eu`."""
+
+
+def context_words(*texts: str) -> frozenset[str]:
+    """The words by which a service is known, from its names: each, and those of a name as one."""
+    words = set()
+    for text in texts:
+        parts = re.findall(r"\w+", fold(text))
+        words |= {*parts, "".join(parts)}
+    return frozenset(word for word in words if len(word) >= _SHORTEST_WORD)
+
+
 class PasswordPolicy:
     """Judges passwords that are chosen. Whole ones: none is refused for a part that it has."""
 
     def __init__(
-        self, shortest: int, common: PasswordList, breaches: BreachRegister | None = None
+        self,
+        shortest: int,
+        common: PasswordList,
+        breaches: BreachRegister | None = None,
+        words: Iterable[str] = (),
     ) -> None:
-        """`breaches` is None if new passwords are not to be looked up anywhere."""
+        """`breaches` is None if new passwords are not to be looked up anywhere.
+
+        `words` are the service's own, folded: see `context_words`.
+        """
         self._shortest = shortest
+        self._words = sorted(words, key=len, reverse=True)
         self._common = common
         self._breaches = breaches
 
@@ -60,11 +83,9 @@ class PasswordPolicy:
             password.require_length(self._shortest)
         except ValueError as fault:
             return str(fault)
-        folded = fold(password.text)
-        if folded in fold(email):
-            return "Must not be your email address, or a part of it."
-        if folded in fold(username):
-            return "Must not be your username, or a part of it."
+        reason = self._name_in(fold(password.text), email, username)
+        if reason is not None:
+            return reason
         if password in self._common:
             return "This is one of the most common passwords. Take several unrelated words instead."
         if self._is_breached(password):
@@ -72,6 +93,23 @@ class PasswordPolicy:
                 "This password is known from a data breach. Take several unrelated words instead."
             )
         return None
+
+    def _name_in(self, folded: str, email: str, username: str) -> str | None:
+        if folded in fold(email):
+            return "Must not be your email address, or a part of it."
+        if folded in fold(username):
+            return "Must not be your username, or a part of it."
+        if self._is_of_our_words(folded):
+            return "Must not be made of this service's names. Take several unrelated words instead."
+        return None
+
+    def _is_of_our_words(self, folded: str) -> bool:
+        """Tell whether the service's words are all of it, but for a few digits and signs."""
+        rest = folded
+        for word in self._words:
+            rest = rest.replace(word, "")
+        few = len(rest) < SHORTEST_PASSWORD
+        return rest != folded and few and not any(letter.isalpha() for letter in rest)
 
     def _is_breached(self, password: NewPassword) -> bool:
         if self._breaches is None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from chalicelib.domain.activity import Act, Event
+from chalicelib.domain.changes import Changes
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.sessions import Client
 from chalicelib.domain.times import Clock
@@ -20,6 +21,7 @@ _LASTING: Mapping[Errand, timedelta] = {
     Errand.CONFIRM_EMAIL: timedelta(days=1),
     Errand.EMAIL_CHANGED: _NOTICE,
     Errand.PASSWORD_CHANGED: _NOTICE,
+    Errand.USERNAME_CHANGED: _NOTICE,
     Errand.ANONYMISE: timedelta(days=30),
 }
 """For how long an errand is worth doing. Somebody waits for some of them, and has asked again."""
@@ -97,6 +99,14 @@ class TrailService:
             public_id=f"nobody#{event.event_id[-2:]}",
             expires_at=event.at + _NOBODYS,
         )
+
+    def notices(self, changes: Changes, public_id: str, client: Client) -> tuple[Message, ...]:
+        """What a user is told of changes by mail: that they have another name to log in with."""
+        renaming = changes.renaming
+        if renaming is None or not renaming.moves_marker:
+            return ()
+        errand, language = Errand.USERNAME_CHANGED, client.language
+        return (self.message(errand, public_id=public_id, language=language),)
 
     def message(
         self,

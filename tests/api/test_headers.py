@@ -112,6 +112,33 @@ def test_nothing_about_an_account_is_kept_by_a_cache(client: Client) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_every_response_tells_browsers_what_not_to_do(client: Client) -> None:
+    """Ours, a refusal of ours, API Gateway's own, a preflight's, a page, and a public document."""
+    for answer in (
+        client.get("/health"),
+        client.post("/auth/login", body=b"x"),
+        client.get("/user/me"),
+        client.get("/nothing"),
+        client.send("OPTIONS", "/user"),
+        client.get("/"),
+        client.get("/email/verify?token=x"),
+        client.get("/.well-known/jwks.json"),
+    ):
+        headers = answer.headers
+        assert headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        policy = set(headers["content-security-policy"].split("; "))
+        assert {
+            "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        } <= policy
+
+
 # CORS
 
 A, B = "https://a.example", "https://b.example:8443"

@@ -490,5 +490,5 @@ def test_every_reason_of_the_policy_has_its_german() -> None:
     german = json.loads((FOLDER / "de.json").read_text("utf-8"))["reasons"]
     source = inspect.getsource(password_policy.PasswordPolicy)
     reasons = re.findall(r'"((?:Must|This) [^"]+\.)"', source)
-    assert len(reasons) == 4
+    assert len(reasons) == 5
     assert german.keys() == {*reasons, "Must have {least} to {most} characters."}

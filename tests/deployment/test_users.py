@@ -15,13 +15,14 @@ from moto import mock_aws
 
 from chalicelib.container import Container
 from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.users import Credentials
 from chalicelib.services.imports import ImportService, Result
 from infra import users
 from infra.commands import open_stage
 from infra.progress_bars import ProgressBar
 from infra.stacks import deploy_data_stack
-from infra.user_files import read_rows
-from tests.samples import FOREIGN_HASHES
+from infra.user_files import read_rows, write_rows
+from tests.samples import FOREIGN_HASHES, a_user
 
 HASH = FOREIGN_HASHES["argon2id"]
 ADA, BOB, ZOE = "ada@example.com", "bob@example.com", "zoë@example.com"
@@ -445,6 +446,28 @@ def test_what_is_exported_is_imported_as_it_was(
     assert capsys.readouterr().out.endswith("3 imported, 0 there already, 0 refused.\n")
     assert items("prod") == items()
     assert items("prod")[ZOE]["password_hash"]["S"] == HASH
+
+
+_QUOTE = "'"
+
+
+def test_a_spreadsheet_computes_nothing_that_a_user_chose() -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "a'", "'s", "a=1", "Zoë"]
+    file = io.StringIO()
+    write = write_rows(file, "csv", with_hashes=False)
+    for name in names:
+        write(Credentials(a_user(username=name), HASH))
+    file.seek(0)
+    written = [row["username"] for row in csv.DictReader(file)]
+    assert written == [_QUOTE + name if name[0] in "=+-@\t'" else name for name in names]
+    file.seek(0)
+    assert [row.fields["username"] for row in read_rows(file, "csv")] == names
+
+
+@pytest.mark.parametrize("name", ["'tis", "' ", "'"])
+def test_a_quote_that_hides_nothing_is_read_as_it_is(name: str) -> None:
+    (row,) = read_rows(io.StringIO(f"email,username\nzoe@example.com,{name}\n"), "csv")
+    assert row.fields["username"] == name
 
 
 @pytest.mark.usefixtures("three")

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import botocore.exceptions
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.tokens import KeyState, PublicKey
@@ -188,6 +190,16 @@ def test_a_key_is_named_by_its_thumbprint(key_parameters: tuple[Parameter, Param
     assert private.name == f"private-keys/{key_id}"
     assert (private.secret, public.secret) == (True, False)
     assert read_public_key(f"/accounts/test/{public.name}", public.value).key_id == key_id
+
+
+def test_a_new_key_has_128_bits_of_strength(key_parameters: tuple[Parameter, Parameter]) -> None:
+    """By NIST SP 800-57, part 1, table 2."""
+    private, public = key_parameters
+    key = load_pem_private_key(private.value.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    assert key.key_size >= 3_072
+    assert key.public_key().public_numbers().e == 65_537
+    assert thumbprint(json.loads(public.value)) in private.name
 
 
 def test_a_thumbprint_is_that_of_rfc_7638() -> None:

@@ -10,7 +10,7 @@ HTML = (PAGE / "index.html").read_text("utf-8")
 
 
 def test_the_page_asks_for_nothing_but_files_that_are_served() -> None:
-    asked = set(re.findall(r'(?:src|href)="docs/([^"]+)"', HTML))
+    asked = set(re.findall(r'(?:src|href)="{{base}}docs/([^"]+)"', HTML))
     assert asked == documents.FILES.keys()
     assert "://" not in HTML.replace("http://www.w3.org/2000/svg", "")
 
@@ -18,6 +18,11 @@ def test_the_page_asks_for_nothing_but_files_that_are_served() -> None:
 def test_the_page_has_no_script_or_style_of_its_own() -> None:
     assert re.findall(r"<script(?![^>]* src=)|<style|\bstyle=|\bon\w+=", HTML) == []
     assert "unsafe" not in documents.PAGE_POLICY
+
+
+def test_nothing_can_lead_the_page_to_another_place() -> None:
+    assert "<base" not in HTML
+    assert {"base-uri 'none'", "object-src 'none'"} <= set(documents.PAGE_POLICY.split("; "))
 
 
 @pytest.mark.parametrize("name", sorted(documents.FILES))

@@ -39,6 +39,7 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         mails_per_hour=5,
         bcrypt_cost=12,
         password_min_length=8,
+        password_words=(),
         breach_check="off",
         email_verification="warn",
         mail_sender="accounts <accounts@localhost.localdomain>",
@@ -68,6 +69,7 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         mails_per_hour=5,
         bcrypt_cost=12,
         password_min_length=8,
+        password_words=(),
         breach_check="off",
         email_verification="warn",
         mail_sender=None,
@@ -96,6 +98,7 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_FAILURES_PER_ADDRESS": "1000",
             "ACCOUNTS_BCRYPT_COST": "13",
             "ACCOUNTS_PASSWORD_MIN_LENGTH": "15",
+            "ACCOUNTS_PASSWORD_WORDS": "Acme, Project Mercury,",
             "ACCOUNTS_BREACH_CHECK": "range",
             "ACCOUNTS_EMAIL_VERIFICATION": "require",
             "ACCOUNTS_MAIL_SENDER": "The Shop <no-reply@shop.example>",
@@ -111,6 +114,7 @@ def test_everything_can_be_set() -> None:
     assert (loaded.session_idle_seconds, loaded.session_absolute_seconds) == (3_600, 7_200)
     assert (loaded.refresh_grace_seconds, loaded.sessions_per_user) == (30, 5)
     assert (loaded.password_min_length, loaded.breach_check) == (15, "range")
+    assert loaded.password_words == ("Acme", "Project Mercury")
     assert (loaded.attempts_per_account, loaded.attempts_window_seconds) == (5, 900)
     assert loaded.failures_per_address == 1_000
     assert loaded.email_verification == "require"
@@ -128,6 +132,18 @@ def test_the_names_of_a_stage_carry_it() -> None:
     assert loaded.sessions_table == "accounts-prod-sessions"
     assert loaded.attempts_table == "accounts-prod-attempts"
     assert loaded.keys_path == "/accounts/prod"
+
+
+@pytest.mark.parametrize("issuer", ["https://id.shop.example/api", "https://id.shop.example:8443"])
+def test_the_issuer_has_a_host(issuer: str) -> None:
+    assert load(PROD | {"ACCOUNTS_ISSUER": issuer}).host == "id.shop.example"
+
+
+@pytest.mark.parametrize("words", ["ab", "a" * 41, ",".join(["word"] * 51)])
+def test_words_that_are_none_are_refused(words: str) -> None:
+    assert _faults(PROD | {"ACCOUNTS_PASSWORD_WORDS": words}) == [
+        "ACCOUNTS_PASSWORD_WORDS is not up to 50 words with commas between them"
+    ]
 
 
 def test_an_issuer_does_not_end_in_a_slash() -> None:

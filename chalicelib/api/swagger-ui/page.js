@@ -10,7 +10,7 @@ followScheme();
 
 SwaggerUIBundle({
   // Absolute, so that the document's relative server is resolved against it below a stage, too.
-  url: new URL("openapi.json", document.baseURI).href,
+  url: document.getElementById("document").href,
   domNode: document.getElementById("swagger-ui"),
   deepLinking: true,
   defaultModelsExpandDepth: 0,

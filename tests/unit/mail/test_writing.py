@@ -25,6 +25,7 @@ PURPOSES = {
     Errand.CONFIRM_EMAIL: Purpose.CONFIRM,
     Errand.EMAIL_CHANGED: Purpose.UNDO,
     Errand.PASSWORD_CHANGED: None,
+    Errand.USERNAME_CHANGED: None,
 }
 EVERY_MAIL = [(errand, language) for errand in PURPOSES for language in LANGUAGES]
 LASTS = {

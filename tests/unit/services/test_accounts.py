@@ -711,6 +711,24 @@ def test_what_is_done_to_an_account_is_kept(accounts: AccountService, users: Fak
     ]
 
 
+def test_another_username_is_told_to_its_owner(
+    accounts: AccountService, users: FakeUserStore
+) -> None:
+    boss = a_user(9, admin=True)
+    add(users, boss)
+    opened = _register(accounts, "new@example.com", "New")
+    users.tables.messages.clear()
+    caller = a_caller(users.rows[opened.public_id].user)
+    for who, username in ((caller, "Newer"), (a_caller(boss), "Newest"), (caller, "NEWEST")):
+        accounts.change(
+            who, opened.public_id, Changes(metadata={}), CLIENT, username=Username(username)
+        )
+    # Another spelling logs in as the one before did.
+    assert [
+        (message.errand, message.public_id, message.address) for message in users.tables.messages
+    ] == [(Errand.USERNAME_CHANGED, opened.public_id, None)] * 2
+
+
 def test_what_the_operator_does_is_told_as_such(
     accounts: AccountService, users: FakeUserStore
 ) -> None:

@@ -43,7 +43,7 @@ LINKED = {
     Errand.CONFIRM_EMAIL: Purpose.CONFIRM,
     Errand.EMAIL_CHANGED: Purpose.UNDO,
 }
-MAILED = [*LINKED, Errand.PASSWORD_CHANGED]
+MAILED = [*LINKED, Errand.PASSWORD_CHANGED, Errand.USERNAME_CHANGED]
 
 
 @pytest.fixture
@@ -299,6 +299,27 @@ def test_whoever_is_registered_again_and_again_gets_as_many_mails_as_can_be_aske
     assert users.add(a_user(9, email="zoe@example.com"), "a hash", None)
     later = _message(Errand.VERIFY_EMAIL, public_id=public_id(9))
     assert courier.deliver(later) is Outcome.SENT
+
+
+@pytest.mark.parametrize(
+    "errand", [Errand.PASSWORD_CHANGED, Errand.USERNAME_CHANGED, Errand.EMAIL_CHANGED]
+)
+def test_whoever_changes_something_again_and_again_fills_nobodys_mailbox(
+    errand: Errand, courier: Courier, users: FakeUserStore, mailer: FakeMailer, clock: FakeClock
+) -> None:
+    def change(number: int) -> Outcome:
+        """With another account each time, which had a stranger's address."""
+        user = a_user(number)
+        assert users.add(user, "a hash", None)
+        stranger = "Stranger@example.com" if number % 2 else "stranger@example.com"
+        told = _message(errand, public_id=user.public_id, address=stranger)
+        return courier.deliver(told)
+
+    outcomes = [change(number) for number in range(1, ATTEMPT_LIMITS.mails + 2)]
+    assert outcomes == [Outcome.SENT] * ATTEMPT_LIMITS.mails + [Outcome.LIMITED]
+    assert len(mailer.sent) == ATTEMPT_LIMITS.mails
+    clock.step(minutes=60)
+    assert change(9) is Outcome.SENT
 
 
 @pytest.mark.usefixtures("user")

@@ -527,6 +527,10 @@ def test_a_username_and_metadata_change_with_the_wish_or_not_at_all(
         (Act.METADATA_CHANGED, {}),
         (Act.EMAIL_CHANGE_REQUESTED, {"email": str(NEW)}),
     ]
+    assert _errands(tables) == [
+        (Errand.USERNAME_CHANGED, public_id(1), None, None, "en"),
+        (Errand.CONFIRM_EMAIL, public_id(1), None, str(NEW), "en"),
+    ]
     assert change("Zoe", OLD).pending_email is None
     add(users, a_user(2))
     before = _user(tables)

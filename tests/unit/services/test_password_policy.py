@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain.errors import InvalidInputError
 from chalicelib.domain.passwords import NewPassword
-from chalicelib.services.password_policy import PasswordPolicy
+from chalicelib.services.password_policy import PasswordPolicy, context_words
 from chalicelib.telemetry import JsonFormatter
 from tests.fakes import FakeBreachRegister, FakePasswordList
 from tests.samples import COMMON, PASSWORD
@@ -16,6 +16,7 @@ LENGTH = "Must have 8 to 128 characters."
 EMAIL = "Must not be your email address, or a part of it."
 USERNAME = "Must not be your username, or a part of it."
 MOST_COMMON = "This is one of the most common passwords. Take several unrelated words instead."
+OUR_WORDS = "Must not be made of this service's names. Take several unrelated words instead."
 BREACHED = "This password is known from a data breach. Take several unrelated words instead."
 BREACHED_ONCE = "an old shoe of mine"
 
@@ -133,3 +134,42 @@ def test_an_outage_of_the_register_lets_a_password_pass_and_is_told(
     line = json.loads(JsonFormatter().format(record))
     assert (line["event"], line["SecurityEvents"]) == ("breach_check_skipped", 1)
     assert BREACHED_ONCE not in json.dumps(line)
+
+
+# The service's own words
+
+WORDS = context_words("The Shöp", "id.shop.example", "Project Mercury")
+
+
+def test_a_services_words_are_those_of_its_names() -> None:
+    assert {
+        *("the", "shöp", "theshöp"),
+        *("shop", "example", "idshopexample"),
+        *("project", "mercury", "projectmercury"),
+    } == WORDS
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "TheShöp1",
+        "shopshop",
+        "Mercury2026!",
+        "The Shop 2026",
+        "project-mercury",
+        "!!SHOP.EXAMPLE!!",
+        "\uff53\uff48\uff4f\uff501234567",
+    ],
+)
+def test_the_services_words_make_no_password(common: FakePasswordList, password: str) -> None:
+    assert _reason(PasswordPolicy(8, common, words=WORDS), password) == OUR_WORDS
+    assert _reason(PasswordPolicy(8, common), password) is None
+
+
+@pytest.mark.parametrize(
+    "password", ["mercury poisoning", "shop83105274", "83105274", PASSWORD, "the shopkeeper"]
+)
+def test_a_password_may_have_a_word_of_the_services_in_it(
+    common: FakePasswordList, password: str
+) -> None:
+    assert _reason(PasswordPolicy(8, common, words=WORDS), password) is None

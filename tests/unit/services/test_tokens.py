@@ -8,9 +8,11 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -147,6 +149,16 @@ def test_a_signing_key_that_is_not_private_signs_nothing(
 ) -> None:
     public_pem = _public_pem(pem)
     keys.put(Parameter(key_parameters[0].name, public_pem, secret=True))
+    with pytest.raises(ValueError, match="no BEGIN/END delimiters for a private key"):
+        issue(a_user())
+
+
+def test_a_signing_key_of_another_kind_signs_nothing(
+    key_parameters: tuple[Parameter, Parameter], issue: Issue, keys: FakeKeySource
+) -> None:
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    private_pem = elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    keys.put(Parameter(key_parameters[0].name, private_pem.decode(), secret=True))
     with pytest.raises(TypeError, match="not a private RSA key"):
         issue(a_user())
 
