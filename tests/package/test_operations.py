@@ -53,6 +53,7 @@ _AT_IMPORT = {
     "chalicelib",
     "chalicelib.authorizer",
     "chalicelib.container",
+    "chalicelib.deadlines",
     "chalicelib.domain",
     "chalicelib.domain.errors",
     "chalicelib.domain.times",
