@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock openapi clean \
-  package deploy status destroy destroy-data rehearse
+  package deploy status report destroy destroy-data rehearse
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ deploy: .venv/.installed ## Deploy a stage, and visit it (STAGE=prod)
 
 status: .venv/.installed ## Say what is deployed (STAGE=prod)
 	@exec $(BIN)/python -m infra.deployment status "$$STAGE"
+
+report: .venv/.installed ## Say what Lambda reported: cold starts, times, memory, cost (STAGE=prod HOURS=24)
+	@exec $(BIN)/python -m infra.report "$$STAGE" "$$HOURS"
 
 destroy: .venv/.installed ## Take a stage down, but for its data (STAGE=dev)
 	@exec $(BIN)/python -m infra.deployment destroy "$$STAGE"
