@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import timing
+from bench import growing, timing
 from bench.stages import BenchError
 from infra.local.cloud import LocalError
 
@@ -14,7 +14,7 @@ It is called with how many times as much as usual it is to measure. Usual is abo
 cores, so that all parts together take less than five.
 """
 
-PARTS: Mapping[str, Part] = {"timing": timing.run}
+PARTS: Mapping[str, Part] = {"timing": timing.run, "growth": growing.run}
 
 
 def main(only: str = "", times: str = "") -> int:
