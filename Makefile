@@ -55,8 +55,8 @@ test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
 
-bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often)
-	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES"
+bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
+	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
 
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .

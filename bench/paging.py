@@ -94,10 +94,11 @@ def _ask(token: str, query: Mapping[str, str]) -> float:
     """Ask for a page by both functions; the milliseconds of CPU."""
     from app import app
 
-    event = {"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": _ARN}
+    asked = token_event(token)
     before = time.process_time()
-    decision = authorize(event, None)
-    answer = app(_request(decision["context"], query), _CONTEXT)
+    decision = authorize(asked, None)
+    request = request_event("GET", "/user", caller=decision["context"], query=query)
+    answer = app(request, _CONTEXT)
     used = time.process_time() - before
     shown = len(json.loads(answer["body"])["data"])
     if shown != int(query["limit"]):
@@ -105,26 +106,45 @@ def _ask(token: str, query: Mapping[str, str]) -> float:
     return used * _MILLISECONDS
 
 
-def _request(caller: Mapping[str, str], query: Mapping[str, str]) -> dict[str, Any]:
+def token_event(token: str) -> dict[str, Any]:
+    """What API Gateway asks the authorizer about somebody who sends this token."""
+    return {"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": _ARN}
+
+
+def request_event(
+    method: str,
+    path: str,
+    resource: str = "",
+    parameters: Mapping[str, str] | None = None,
+    caller: Mapping[str, str] | None = None,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: str | None = None,
+) -> dict[str, Any]:
+    """What API Gateway hands to the API function, with what the authorizer said of the caller."""
     headers = {"Host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
     return {
-        "resource": "/user",
-        "path": "/user",
-        "httpMethod": "GET",
+        "resource": resource or path,
+        "path": path,
+        "httpMethod": method,
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": dict(query),
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()},
-        "pathParameters": None,
+        "queryStringParameters": dict(query) if query else None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
+        if query
+        else None,
+        "pathParameters": dict(parameters) if parameters else None,
         "stageVariables": None,
         "requestContext": {
-            "resourcePath": "/user",
-            "httpMethod": "GET",
+            "resourcePath": resource or path,
+            "httpMethod": method,
             "requestId": str(uuid4()),
             "identity": {"sourceIp": "192.0.2.1", "userAgent": "bench"},
-            "authorizer": dict(caller),
+            "authorizer": dict(caller or {}),
         },
-        "body": None,
+        "body": body,
         "isBase64Encoded": False,
     }
 

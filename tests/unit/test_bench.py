@@ -1,14 +1,17 @@
 """What `make bench` counts with, and its command line."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from bench import __main__ as command
+from bench import memory
 from bench.processes import cpu_seconds, reaped_cpu_seconds
 from bench.tables import Row, Spread, print_table
 
@@ -79,9 +82,51 @@ def test_bench_runs_the_part_that_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert called == [("fine", 1), ("not", 1), ("fine", 3)]
 
 
-@pytest.mark.parametrize("arguments", [("none",), ("", "0"), ("", "-1"), ("", "some")])
+def test_bench_draws_what_was_measured_if_it_is_told_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Path] = []
+    monkeypatch.setattr(command, "PARTS", {})
+    monkeypatch.setattr(command, "draw", drawn.append)
+    assert command.main() == 0
+    assert command.main("", "", str(tmp_path)) == 0
+    assert drawn == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("none",), ("", "0"), ("", "-1"), ("", "some"), ("", "", "no/such/folder")]
+)
 def test_bench_measures_nothing_that_it_does_not_know(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(*arguments) == 2
     assert arguments[-1] in capsys.readouterr().err
+
+
+def test_memory_is_that_of_a_fresh_process_that_has_answered(tmp_path: Path) -> None:
+    source = "kept = bytearray(20_000_000)\ndef handler(event, context):\n    return event\n"
+    (tmp_path / "function.py").write_text(source, encoding="ascii")
+    script = Path(memory.__file__).with_name("remembering.py")
+    answered = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", str(script), str(tmp_path), "function.handler"],
+        input='{"is": "echoed"}',
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    told = json.loads(answered.stdout)
+    assert told["answer"] == {"is": "echoed"}
+    assert 20_000 < told["now"] <= told["most"] < 60_000
+
+
+@pytest.mark.parametrize(("megabytes", "verdict"), [(50.0, "met"), (50.1, "MISSED")])
+def test_memory_is_held_to_its_target(
+    megabytes: float,
+    verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(memory, "keep", lambda *_: None)
+    turn = {"a null function": (99.0, 99.0), "the authorizer": (megabytes, megabytes + 1)}
+    assert memory.judge([turn, turn]) is (verdict == "met")
+    assert f"target 50  {verdict}\n" in capsys.readouterr().out
