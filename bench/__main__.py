@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import timing
+from bench import cold, timing
 from bench.stages import BenchError
+from infra.deployment.errors import DeploymentError
 from infra.local.cloud import LocalError
 
 Part = Callable[[int], bool]
@@ -14,7 +15,7 @@ It is called with how many times as much as usual it is to measure. Usual is abo
 cores, so that all parts together take less than five.
 """
 
-PARTS: Mapping[str, Part] = {"timing": timing.run}
+PARTS: Mapping[str, Part] = {"timing": timing.run, "cold": cold.run}
 
 
 def main(only: str = "", times: str = "") -> int:
@@ -27,7 +28,7 @@ def main(only: str = "", times: str = "") -> int:
         return 2
     try:
         outcomes = [part(int(times or 1)) for name, part in PARTS.items() if only in ("", name)]
-    except (BenchError, LocalError) as error:
+    except (BenchError, DeploymentError, LocalError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0 if all(outcomes) else 1
