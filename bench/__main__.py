@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import growing, memory, timing
+from bench import cold, growing, memory, timing
 from bench.results import draw
 from bench.stages import BenchError
+from infra.deployment.errors import DeploymentError
 from infra.local.cloud import LocalError
 
 Part = Callable[[int], bool]
@@ -16,7 +17,12 @@ It is called with how many times as much as usual it is to measure. Usual is abo
 cores, so that all parts together take less than five.
 """
 
-PARTS: Mapping[str, Part] = {"timing": timing.run, "growth": growing.run, "memory": memory.run}
+PARTS: Mapping[str, Part] = {
+    "timing": timing.run,
+    "cold": cold.run,
+    "growth": growing.run,
+    "memory": memory.run,
+}
 
 
 def main(only: str = "", times: str = "", plots: str = "") -> int:
@@ -34,7 +40,7 @@ def main(only: str = "", times: str = "", plots: str = "") -> int:
         outcomes = [part(int(times or 1)) for name, part in PARTS.items() if only in ("", name)]
         if plots:
             draw(Path(plots))
-    except (BenchError, LocalError) as error:
+    except (BenchError, DeploymentError, LocalError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0 if all(outcomes) else 1

@@ -3,11 +3,9 @@
 import http.client
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,20 +14,17 @@ from statistics import median
 from subprocess import PIPE
 from typing import Any
 
-from bench.paging import request_event, token_event
+from bench.events import proxy_event, token_event
+from bench.packages import our_package
 from bench.results import keep
 from bench.stages import BenchError, api, local_stage
 from bench.tables import Row
-from infra.deployment.errors import DeploymentError
-from infra.deployment.packages import build_package
-from infra.local.children import CHECKOUT
 from infra.local.loopback import HOST
 
 MOST_MB = 50.0
 
 _TURNS = 5
 _SECONDS = 60.0
-_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _KILOBYTES_IN_MB = 1_024
 _NULL = "def handler(event, context):\n    return {}\n"
 _PERSON = {
@@ -53,8 +48,7 @@ def run(times: int) -> bool:
     """Measure and print; whether both functions are within the target."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        task, null = folder / "task", folder / "null"
-        _unpack_package(folder, task)
+        task, null = our_package(folder), folder / "null"
         null.mkdir()
         (null / "null_function.py").write_text(_NULL, encoding="ascii")
         (folder / "cloud").mkdir()
@@ -65,18 +59,6 @@ def run(times: int) -> bool:
                 for _ in range(_TURNS * times)
             ]
     return judge(turns)
-
-
-def _unpack_package(folder: Path, task: Path) -> None:
-    architecture = _ARCHITECTURES.get(platform.machine())
-    if architecture is None:
-        raise BenchError(f"Lambda has no {platform.machine()}")
-    try:
-        package = build_package(CHECKOUT, architecture, folder / "package.zip")
-    except DeploymentError as error:
-        raise BenchError(str(error)) from error
-    with zipfile.ZipFile(package.path) as archive:
-        archive.extractall(task)
 
 
 def _functions(task: Path, null: Path) -> list[_Function]:
@@ -92,14 +74,20 @@ def _functions(task: Path, null: Path) -> list[_Function]:
             "the API function, GET /user/{public_id}",
             task,
             "app.app",
-            request_event("GET", "/user/me", "/user/{public_id}", {"public_id": "me"}, context),
+            proxy_event(
+                "GET",
+                "/user/me",
+                resource="/user/{public_id}",
+                parameters={"public_id": "me"},
+                context=context,
+            ),
             '"statusCode": 200',
         ),
         _Function(
             "the API function, POST /auth/login",
             task,
             "app.app",
-            request_event("POST", "/auth/login", body=login),
+            proxy_event("POST", "/auth/login", body=login),
             '"statusCode": 200',
         ),
     ]

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+from bench.events import proxy_event, token_event
 from bench.sorted_store import MOST_USERS, users
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
@@ -28,7 +29,6 @@ SIZES = (100, 1_000, 10_000, MOST_USERS)
 LIMITS = {"first": 50, "later": 20}
 """How many users a page has. A later one of 50 would reach the end of 100, and read less."""
 
-_ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/api/GET/user"
 _CONTEXT = SimpleNamespace(aws_request_id="b8a8a5a6-9f0a-4c0e-8f0b-3f0c6d1b7c55")
 _MILLISECONDS = 1_000
 _WARM_UP = 5
@@ -97,56 +97,13 @@ def _ask(token: str, query: Mapping[str, str]) -> float:
     asked = token_event(token)
     before = time.process_time()
     decision = authorize(asked, None)
-    request = request_event("GET", "/user", caller=decision["context"], query=query)
+    request = proxy_event("GET", "/user", context=decision["context"], query=query)
     answer = app(request, _CONTEXT)
     used = time.process_time() - before
     shown = len(json.loads(answer["body"])["data"])
     if shown != int(query["limit"]):
         raise AssertionError(f"a page of {shown} users, where {query['limit']} were expected")
     return used * _MILLISECONDS
-
-
-def token_event(token: str) -> dict[str, Any]:
-    """What API Gateway asks the authorizer about somebody who sends this token."""
-    return {"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": _ARN}
-
-
-def request_event(
-    method: str,
-    path: str,
-    resource: str = "",
-    parameters: Mapping[str, str] | None = None,
-    caller: Mapping[str, str] | None = None,
-    *,
-    query: Mapping[str, str] | None = None,
-    body: str | None = None,
-) -> dict[str, Any]:
-    """What API Gateway hands to the API function, with what the authorizer said of the caller."""
-    headers = {"Host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    return {
-        "resource": resource or path,
-        "path": path,
-        "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": dict(query) if query else None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
-        if query
-        else None,
-        "pathParameters": dict(parameters) if parameters else None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": resource or path,
-            "httpMethod": method,
-            "requestId": str(uuid4()),
-            "identity": {"sourceIp": "192.0.2.1", "userAgent": "bench"},
-            "authorizer": dict(caller or {}),
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }
 
 
 if __name__ == "__main__":

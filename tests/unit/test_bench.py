@@ -1,21 +1,31 @@
 """What `make bench` counts with, and its command line."""
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bench import __main__ as command
 from bench import memory
-from bench.processes import cpu_seconds, reaped_cpu_seconds
+from bench.processes import cpu_seconds, tree_cpu_seconds
+from bench.runtime_api import Outcome, RuntimeApi
+from bench.stages import BenchError
 from bench.tables import Row, Spread, print_table
 
+PREFIX = "/2018-06-01/runtime"
 REFERENCE = Row("null", [1.0, 2.0, 3.0])
+
+
+def _connected(lambda_side: RuntimeApi[str]) -> closing[http.client.HTTPConnection]:
+    return closing(http.client.HTTPConnection(lambda_side.address, timeout=10))
 
 
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
@@ -57,12 +67,21 @@ def test_the_cpu_time_of_nobody_is_an_error() -> None:
         cpu_seconds(process.pid)
 
 
-def test_the_cpu_time_of_a_child_is_told_when_it_has_ended() -> None:
-    # It ends only when it has used so much.
-    busy = "import time\nwhile time.process_time() < 0.05: pass"
-    process = subprocess.Popen([sys.executable, "-c", busy])
-    assert reaped_cpu_seconds(process.pid) >= 0.05
-    process.returncode = 0  # reaped already, and not by itself
+@pytest.mark.parametrize("ends", [True, False], ids=["that has ended", "that runs"])
+def test_the_cpu_time_of_a_tree_is_that_of_its_children_too(*, ends: bool) -> None:
+    busy = "import time\nwhile time.process_time() < 0.05: pass\nprint(flush=True)\n"
+    child = f"[sys.executable, '-c', {busy + ('' if ends else 'input()')!r}]"
+    parent = (
+        f"import subprocess, sys\nchild = subprocess.Popen({child}, stdin=subprocess.PIPE)\n"
+        f"{'child.wait()' if ends else ''}\nprint(flush=True)\ninput()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() + process.stdout.readline() == b"\n\n"
+        assert tree_cpu_seconds(process.pid) >= cpu_seconds(process.pid) + 0.03
+        process.communicate(b"\n", timeout=30)
 
 
 def test_bench_runs_the_part_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +149,42 @@ def test_memory_is_held_to_its_target(
     turn = {"a null function": (99.0, 99.0), "the authorizer": (megabytes, megabytes + 1)}
     assert memory.judge([turn, turn]) is (verdict == "met")
     assert f"target 50  {verdict}\n" in capsys.readouterr().out
+
+
+def test_a_function_is_asked_and_answers() -> None:
+    with RuntimeApi[str]() as lambda_side, _connected(lambda_side) as function:
+        lambda_side.offer({"some": "event"}, lambda: "seen")
+        function.request("GET", f"{PREFIX}/invocation/next")
+        asked = function.getresponse()
+        assert json.loads(asked.read()) == {"some": "event"}
+        request_id = asked.headers["Lambda-Runtime-Aws-Request-Id"]
+        assert int(asked.headers["Lambda-Runtime-Deadline-Ms"]) > time.time() * 1000
+        function.request("POST", f"{PREFIX}/invocation/{request_id}/response", b'{"an": "answer"}')
+        assert function.getresponse().status == 202
+        assert lambda_side.outcome(1) == Outcome(fault=False, content={"an": "answer"}, seen="seen")
+
+
+@pytest.mark.parametrize("where", ["invocation/some/error", "init/error"])
+def test_a_function_may_fail(where: str) -> None:
+    with RuntimeApi[str]() as lambda_side, _connected(lambda_side) as function:
+        lambda_side.offer({}, lambda: "seen")
+        if where != "init/error":
+            function.request("GET", f"{PREFIX}/invocation/next")
+            function.getresponse().read()
+        function.request("POST", f"{PREFIX}/{where}", b'{"errorMessage": "none"}')
+        assert function.getresponse().status == 202
+        assert lambda_side.outcome(1) == Outcome(
+            fault=True, content={"errorMessage": "none"}, seen="seen"
+        )
+
+
+def test_a_function_that_does_not_answer_is_an_error() -> None:
+    with RuntimeApi[str]() as lambda_side, pytest.raises(BenchError, match="in time"):
+        lambda_side.outcome(0.01)
+
+
+def test_a_function_that_waits_does_not_outlive_its_api() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        with RuntimeApi[str]() as lambda_side:
+            waiting = executor.submit(lambda_side.next_event)
+        assert waiting.result(10) is None
