@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock \
-  openapi round-trips audit package deploy status destroy destroy-data rehearse clean
+  openapi round-trips audit package deploy status report destroy destroy-data rehearse clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ help: ## List the commands
 .venv-cloud/.installed: requirements-cloud.txt
 	$(PYTHON) -m venv --clear .venv-cloud
 	.venv-cloud/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-cloud.txt
+	@touch $@
+
+.venv-bench/.installed: requirements-bench.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	@# The lock is complete. pip of Python 3.11 takes an extra's requirement for one that is not pinned.
+	.venv-bench/bin/pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements-bench.txt
 	@touch $@
 
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
@@ -49,8 +55,8 @@ test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
 
-bench: .venv/.installed .venv-cloud/.installed ## Measure what a test cannot judge (ONLY=timing, or all)
-	@exec $(BIN)/python -m bench "$$ONLY"
+bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
+	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
 
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .
@@ -73,7 +79,7 @@ openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
 
 lock: .venv/.installed ## Pin every requirement anew, with hashes
-	for name in requirements requirements-dev requirements-cloud; do \
+	for name in requirements requirements-dev requirements-cloud requirements-bench; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
@@ -88,6 +94,9 @@ deploy: .venv/.installed ## Deploy a stage, and visit it (STAGE=prod)
 status: .venv/.installed ## Say what is deployed (STAGE=prod)
 	@exec $(BIN)/python -m infra.deployment status "$$STAGE"
 
+report: .venv/.installed ## Say what Lambda reported: cold starts, times, memory, cost (STAGE=prod HOURS=24)
+	@exec $(BIN)/python -m infra.report "$$STAGE" "$$HOURS"
+
 destroy: .venv/.installed ## Take a stage down, but for its data (STAGE=dev)
 	@exec $(BIN)/python -m infra.deployment destroy "$$STAGE"
 
@@ -98,5 +107,5 @@ rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, an
 	@exec $(BIN)/python -m infra.rehearsal
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-cloud build .chalice/deployments examples/verify/node/node_modules .*_cache
+	rm -rf .venv .venv-cloud .venv-bench build .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -55,8 +55,8 @@ def simulate(rate: float, copies: int, random: Random) -> Outcome:
     return Outcome(refused / _REGISTRATIONS, attempts / _REGISTRATIONS)
 
 
-def run() -> bool:
-    """Print what one copy would do, and what as many as there are do."""
+def run(_times: int) -> bool:
+    """Print what one copy would do, and what as many as there are do: as often as ever."""
     random = Random(_SEED)  # noqa: S311 - a simulation
     print(
         f"contention: registrations that end in 503, of {_REGISTRATIONS:,} at each rate"

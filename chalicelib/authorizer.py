@@ -12,6 +12,7 @@ from chalice.app import AuthRequest, AuthResponse, Blueprint, ChaliceAuthorizer
 from chalicelib.container import container
 from chalicelib.deadlines import ending_in, seconds_left_of
 from chalicelib.domain.errors import NotAuthenticatedError, UnavailableError
+from chalicelib.settings import authorizer_cache_seconds
 from chalicelib.telemetry import configure, recording
 
 
@@ -44,12 +45,13 @@ raising would do the same with a stack trace, and denying would tell the client 
 
 
 # API Gateway would keep a decision for 300 s unless told otherwise, and a token that was logged
-# out would work on for as long.
-@authorizers.authorizer(ttl_seconds=0)  # type: ignore[untyped-decorator] # Chalice's own
+# out would work on for as long. It asks every time unless a stage's settings give that up.
+@authorizers.authorizer(ttl_seconds=authorizer_cache_seconds())  # type: ignore[untyped-decorator] # Chalice's own
 def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
     """Let the owner of a good token in, everywhere; refuse everybody else; never raise.
 
-    An allow covers all routes, since what a caller may do there is the services' to decide. Its
+    An allow covers all routes and a refusal covers none, since what a caller may do there is the
+    services' to decide. So a decision that is kept is right for whichever route it is used. Its
     context carries the caller's facts, so that nothing is read twice.
     """
     with recording("authorization") as record:

@@ -15,6 +15,7 @@ from chalicelib.domain.tokens import LONGEST_ACCESS_TOKEN_SECONDS, MOST_SESSIONS
 LOCAL_STAGES = frozenset({"dev", "test"})
 
 _PREFIX = "ACCOUNTS_"
+_AUTHORIZER_CACHE = "AUTHORIZER_CACHE_SECONDS"
 _DEVELOPMENT_SECRET = "development-only-cursor-secret"  # noqa: S105 - refused outside LOCAL_STAGES
 _SHORTEST_SECRET = 32
 _MINUTE = 60
@@ -27,6 +28,8 @@ _FEWEST_FAILURES = 200
 _MOST_FAILURES = 100_000
 _MOST_ACTIVITY_DAYS = 3_650
 _MOST_ROTATION_DAYS = 3_650
+# What API Gateway keeps a decision for if nobody says: it would take more, up to an hour.
+_LONGEST_CACHE_SECONDS = 5 * _MINUTE
 # The domain's own, which the authorizer would have to load Unicode's tables for.
 _SHORTEST_MINIMUM = 8
 _LONGEST_MINIMUM = 64
@@ -89,6 +92,8 @@ class Settings:
     """What mails call the service."""
     activity_days: int
     """For how long it is kept what happened to an account."""
+    authorizer_cache_seconds: int
+    """For how long API Gateway may go by a decision of the authorizer; 0 if it asks every time."""
     key_rotation_days: int
     """How long a key signs before the schedule rotates it; 0 if the schedule does nothing."""
     cursor_secret: str = field(repr=False)
@@ -193,12 +198,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             "PRODUCT_NAME", _PRODUCT_NAME, "a name of 1 to 60 visible characters", "accounts"
         ),
         activity_days=reader.number("ACTIVITY_DAYS", 1, _MOST_ACTIVITY_DAYS, 90),
+        authorizer_cache_seconds=reader.number(_AUTHORIZER_CACHE, 0, _LONGEST_CACHE_SECONDS, 0),
         key_rotation_days=reader.number("KEY_ROTATION_DAYS", 0, _MOST_ROTATION_DAYS, 0),
         cursor_secret=reader.text(
             "CURSOR_SECRET", _ANY, "a random secret", _DEVELOPMENT_SECRET if local else None
         ),
         cors_origins=reader.origins("CORS_ORIGINS", "*" if local else ""),
     )
+    if settings.authorizer_cache_seconds > settings.access_token_seconds:
+        reader.refuse(_AUTHORIZER_CACHE, "is longer than an access token lives")
     if not local:
         reader.refuse_local("ISSUER", settings.issuer)
         reader.refuse_local("LINK_BASE_URL", link_base_url)
@@ -219,6 +227,14 @@ def outbox_stream(environment: Mapping[str, str] = os.environ) -> str:
     the name.
     """
     return environment.get("ACCOUNTS_OUTBOX_STREAM", "") or _NO_STREAM
+
+
+def authorizer_cache_seconds(environment: Mapping[str, str] = os.environ) -> int:
+    """For how long API Gateway may go by a decision, which Chalice asks for likewise.
+
+    What `load` would refuse is 0 here, which asks every time.
+    """
+    return _Reader(environment).number(_AUTHORIZER_CACHE, 0, _LONGEST_CACHE_SECONDS, 0)
 
 
 _ANY = re.compile(r"[^\s].*")

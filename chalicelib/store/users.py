@@ -434,15 +434,22 @@ class DynamoUserStore:
 
 def _rows_of(user: User, password_hash: str) -> tuple[UserItem, MarkerItem, MarkerItem]:
     return (
-        _item_of(user, password_hash),
+        item_of(user, password_hash),
         MarkerItem(email_marker(fold(user.email)), public_id=user.public_id),
         MarkerItem(username_marker(fold(user.username)), public_id=user.public_id),
     )
 
 
-def _item_of(user: User, password_hash: str) -> UserItem:
-    # Random identifiers spread evenly; CRC-32 takes them to a partition, the same one always.
-    partition = zlib.crc32(user.public_id.encode()) % len(LISTS)
+def list_of(public_id: str) -> str:
+    """The partition of the index that a user is in, always the same one.
+
+    Identifiers are random, so CRC-32 spreads them evenly.
+    """
+    return LISTS[zlib.crc32(public_id.encode()) % len(LISTS)]
+
+
+def item_of(user: User, password_hash: str) -> UserItem:
+    """The row of a user who is new."""
     return UserItem(
         user_key(user.public_id),
         public_id=user.public_id,
@@ -458,7 +465,7 @@ def _item_of(user: User, password_hash: str) -> UserItem:
         metadata=dict(user.metadata),
         former_emails=former_emails_text(user.former_emails),
         password_change_required=user.password_change_required or None,
-        listed_in=LISTS[partition],
+        listed_in=list_of(user.public_id),
         listed_at=f"{user.registered_on:%Y-%m-%dT%H:%M:%S.%fZ}#{user.public_id}",
     )
 

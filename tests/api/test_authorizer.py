@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -29,6 +30,15 @@ ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/api/GET/user/me"
 
 
+_TELL = """
+import json
+from app import app
+from chalice.deploy.swagger import CFNSwaggerGenerator
+swagger = CFNSwaggerGenerator().generate_swagger(app)
+print(json.dumps(swagger["securityDefinitions"]))
+"""
+
+
 def _decide(authorization: object) -> Any:
     event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": ARN}
     return json.loads(json.dumps(authorize(event, LambdaContext())))
@@ -37,6 +47,25 @@ def _decide(authorization: object) -> Any:
 def test_no_decision_is_kept() -> None:
     assert authorize.config.ttl_seconds == 0
     assert app.app.routes["/user"]["GET"].authorizer is authorize
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_api_gateway_is_told_for_how_long_a_decision_may_be_kept(seconds: int) -> None:
+    """As Chalice tells it: from the app, imported anew in the stage's environment."""
+    told = subprocess.run(
+        [sys.executable, "-c", _TELL],
+        cwd=ROOT,
+        env={
+            "ACCOUNTS_AUTHORIZER_CACHE_SECONDS": str(seconds),
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    (definition,) = json.loads(told.stdout).values()
+    assert definition["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] == seconds
 
 
 def test_a_good_token_is_let_in_everywhere_with_the_callers_facts(client: Client) -> None:

@@ -46,6 +46,7 @@ BY_HAND = {
     "ses:DeleteEmailIdentity",
     "ses:ListEmailIdentities",
     "logs:DescribeLogGroups",
+    "logs:FilterLogEvents",
     "ssm:DeleteParameter",
 }
 """What these tests themselves ask, or a command for administrators, and no deployment does."""
@@ -225,6 +226,11 @@ def test_a_function_of_its_own_is_called_every_hour_and_does_nothing_unasked(
     assert keys(aws) == before
     said = deployer.make("status", STAGE).output
     assert f"{RULE}: rate(1 hour), enabled; keys are rotated by hand" in said
+    report = deployer.make("report", STAGE)
+    assert report.status == 0, report.output
+    assert re.search(
+        r"^accounts-\w+-rotate_keys\n  invocations  [1-9]", report.output, re.MULTILINE
+    )
     assert re.search(r"^Keys +[\w-]{43}: signing, 0 days old, made ", said, re.MULTILINE)
 
 

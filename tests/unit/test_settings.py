@@ -46,6 +46,7 @@ def test_a_local_stage_needs_nothing_but_its_name(stage: str) -> None:
         link_base_url="http://127.0.0.1:8000",
         product_name="accounts",
         activity_days=90,
+        authorizer_cache_seconds=0,
         key_rotation_days=0,
         cursor_secret="development-only-cursor-secret",
         cors_origins=("*",),
@@ -76,6 +77,7 @@ def test_a_stage_on_aws_needs_an_issuer_and_a_secret() -> None:
         link_base_url="https://accounts.example.com/api",
         product_name="accounts",
         activity_days=90,
+        authorizer_cache_seconds=0,
         key_rotation_days=0,
         cursor_secret=SECRET,
         cors_origins=(),
@@ -105,6 +107,7 @@ def test_everything_can_be_set() -> None:
             "ACCOUNTS_LINK_BASE_URL": "https://shop.example/accounts/",
             "ACCOUNTS_PRODUCT_NAME": "The Shop",
             "ACCOUNTS_ACTIVITY_DAYS": "400",
+            "ACCOUNTS_AUTHORIZER_CACHE_SECONDS": "60",
             "ACCOUNTS_KEY_ROTATION_DAYS": "90",
             "ACCOUNTS_CORS_ORIGINS": "https://a.example, https://b.example:8443,",
         }
@@ -122,6 +125,7 @@ def test_everything_can_be_set() -> None:
     assert loaded.link_base_url == "https://shop.example/accounts"
     assert loaded.product_name == "The Shop"
     assert (loaded.activity_days, loaded.key_rotation_days) == (400, 90)
+    assert loaded.authorizer_cache_seconds == 60
     assert loaded.cors_origins == ("https://a.example", "https://b.example:8443")
 
 
@@ -288,6 +292,36 @@ def test_only_tests_hash_cheaply(stage: str, least: int) -> None:
 def test_a_stage_may_ask_for_longer_passwords(length: int) -> None:
     loaded = load(PROD | {"ACCOUNTS_PASSWORD_MIN_LENGTH": str(length)})
     assert loaded.password_min_length == length
+
+
+@pytest.mark.parametrize("seconds", ["0", "1", "300"])
+def test_decisions_may_be_kept_for_a_while(seconds: str) -> None:
+    environment = {"ACCOUNTS_AUTHORIZER_CACHE_SECONDS": seconds}
+    assert load(PROD | environment).authorizer_cache_seconds == int(seconds)
+    assert settings.authorizer_cache_seconds(environment) == int(seconds)
+
+
+@pytest.mark.parametrize("seconds", ["301", "3600", "-1", "1.5", "x", "1e2", " "])
+def test_decisions_are_not_kept_for_longer_and_then_for_no_time(seconds: str) -> None:
+    environment = {"ACCOUNTS_AUTHORIZER_CACHE_SECONDS": seconds}
+    assert _faults(PROD | environment) == [
+        "ACCOUNTS_AUTHORIZER_CACHE_SECONDS is not a whole number from 0 to 300"
+    ]
+    assert settings.authorizer_cache_seconds(environment) == 0
+
+
+def test_decisions_are_not_kept_for_longer_than_a_token_lives() -> None:
+    environment = PROD | {"ACCOUNTS_ACCESS_TOKEN_SECONDS": "30"}
+    kept = load(environment | {"ACCOUNTS_AUTHORIZER_CACHE_SECONDS": "30"})
+    assert kept.authorizer_cache_seconds == 30
+    assert _faults(environment | {"ACCOUNTS_AUTHORIZER_CACHE_SECONDS": "31"}) == [
+        "ACCOUNTS_AUTHORIZER_CACHE_SECONDS is longer than an access token lives"
+    ]
+
+
+def test_decisions_are_not_kept_unless_it_is_said() -> None:
+    assert settings.authorizer_cache_seconds({}) == 0
+    assert settings.authorizer_cache_seconds({"ACCOUNTS_AUTHORIZER_CACHE_SECONDS": ""}) == 0
 
 
 @pytest.mark.parametrize("days", ["0", "1", "3650"])
