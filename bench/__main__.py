@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import cold, timing
+from bench import cold, cpu, timing
 from bench.stages import BenchError
 from infra.deployment.errors import DeploymentError
 from infra.local.cloud import LocalError
@@ -15,7 +15,7 @@ It is called with how many times as much as usual it is to measure. Usual is abo
 cores, so that all parts together take less than five.
 """
 
-PARTS: Mapping[str, Part] = {"timing": timing.run, "cold": cold.run}
+PARTS: Mapping[str, Part] = {"timing": timing.run, "cold": cold.run, "cpu": cpu.run}
 
 
 def main(only: str = "", times: str = "") -> int:
