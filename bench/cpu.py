@@ -67,7 +67,7 @@ class Worker:
         Raises:
             BenchError: it failed.
         """
-        given = self.session if operation in ("me", "refresh") else _PERSON
+        given = _PERSON if operation in ("register", "login") else self.session
         self.requests.write(json.dumps([operation, given]) + "\n")
         self.requests.flush()
         line = self.answers.readline()
@@ -76,7 +76,7 @@ class Worker:
         status, body, whole, bcrypt = json.loads(line)
         if not 200 <= status < 300:  # noqa: PLR2004 - what went well
             raise BenchError(f"{self.name}, {operation}: {status}, {body}")
-        self._keep(json.loads(body))
+        self._keep(json.loads(body or "{}"))
         return Spent(whole * _TO_MILLISECONDS, bcrypt * _TO_MILLISECONDS)
 
     def _keep(self, answer: Mapping[str, Any]) -> None:
@@ -114,9 +114,13 @@ def run(times: int) -> bool:
         systems = [ours, *peers]
         for system in systems:
             system.do("register")
+            if system.session:
+                system.do("logout")
         logins = _measure(
-            "login", [alone, *systems], random, _LOGINS * times, warm_up=_LOGIN_WARM_UP
+            "login", [alone, *systems], random, _LOGINS * times, _LOGIN_WARM_UP, "logout"
         )
+        for system in systems:
+            system.do("login")
         gets = _measure("me", systems, random, _REQUESTS * times)
         refreshing = [system for system in systems if "refresh" in system.session]
         refreshes = _measure("refresh", refreshing, random, _REQUESTS * times)
@@ -148,15 +152,25 @@ def _working(
 
 
 def _measure(
-    operation: str, workers: Sequence[Worker], random: Random, turns: int, warm_up: int = _WARM_UP
+    operation: str,
+    workers: Sequence[Worker],
+    random: Random,
+    turns: int,
+    warm_up: int = _WARM_UP,
+    undone_by: str = "",
 ) -> dict[str, list[Spent]]:
-    """Do one request each in turns, in another order every time."""
+    """Do one request each in turns, in another order every time.
+
+    What `undone_by` names follows each, and is not measured: so all turns begin with the same.
+    """
     spent: dict[str, list[Spent]] = {worker.name: [] for worker in workers}
     order = list(workers)
     for turn in range(-warm_up, turns):
         random.shuffle(order)
         for worker in order:
             seen = worker.do(operation)
+            if undone_by and worker.name != _ALONE:
+                worker.do(undone_by)
             if turn >= 0:
                 spent[worker.name].append(seen)
     return spent

@@ -26,8 +26,8 @@ class Context:
         return _TIMEOUT_MILLISECONDS
 
 
-def _post(path: str, content: dict[str, str]) -> Prepared:
-    event = proxy_event("POST", path, body=json.dumps(content))
+def _post(path: str, content: dict[str, str], headers: dict[str, str] | None = None) -> Prepared:
+    event = proxy_event("POST", path, body=json.dumps(content), headers=headers)
     return lambda: _answer(app(event, Context()))
 
 
@@ -50,6 +50,11 @@ def refresh(given: dict[str, str]) -> Prepared:
     return _post("/auth/refresh", {"refresh_token": given["refresh"]})
 
 
+def logout(given: dict[str, str]) -> Prepared:
+    """End the session."""
+    return _post("/auth/logout", {}, {"Authorization": f"Bearer {given['token']}"})
+
+
 def show_me(given: dict[str, str]) -> Prepared:
     """Look at oneself: the authorizer, and the API function with what it said."""
     asked = token_event(given["token"])
@@ -64,4 +69,10 @@ def show_me(given: dict[str, str]) -> Prepared:
     return call
 
 
-OPERATIONS = {"register": register, "login": login, "refresh": refresh, "me": show_me}
+OPERATIONS = {
+    "register": register,
+    "login": login,
+    "logout": logout,
+    "refresh": refresh,
+    "me": show_me,
+}

@@ -175,9 +175,14 @@ def login(given: dict[str, str]) -> Prepared:
     return caller.prepare("POST", "/auth/login", form=form)
 
 
+def logout(given: dict[str, str]) -> Prepared:
+    """Log out: of a token that is no row, this forgets nothing."""
+    return caller.prepare("POST", "/auth/logout", token=given["token"])
+
+
 def show_me(given: dict[str, str]) -> Prepared:
     """Look at oneself."""
     return caller.prepare("GET", "/users/me", token=given["token"])
 
 
-OPERATIONS = {"register": register, "login": login, "me": show_me}
+OPERATIONS = {"register": register, "login": login, "logout": logout, "me": show_me}

@@ -139,9 +139,20 @@ def refresh(given: dict[str, str]) -> Prepared:
     return prepare("POST", "/refresh-token", {"refresh_token": given["refresh"]})
 
 
+def logout(given: dict[str, str]) -> Prepared:
+    """Log out."""
+    return prepare("POST", "/logout", {"refresh_token": given["refresh"]}, given["token"])
+
+
 def show_me(given: dict[str, str]) -> Prepared:
     """Look at oneself."""
     return prepare("GET", "/me", token=given["token"])
 
 
-OPERATIONS = {"register": register, "login": login, "refresh": refresh, "me": show_me}
+OPERATIONS = {
+    "register": register,
+    "login": login,
+    "logout": logout,
+    "refresh": refresh,
+    "me": show_me,
+}
