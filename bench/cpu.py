@@ -100,10 +100,10 @@ def run(times: int) -> bool:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accounts-bench-")))
         stack.enter_context(local_stage(folder / "cloud", VARIABLES))
-        ours = stack.enter_context(_working(_OURS, CHECKOUT, "bench.handlers", {}))
-        alone = stack.enter_context(_working(_ALONE, PEERS, "bcrypt_alone", {}))
+        ours = stack.enter_context(working(_OURS, CHECKOUT, "bench.handlers", {}))
+        alone = stack.enter_context(working(_ALONE, PEERS, "bcrypt_alone", {}))
         peers = [
-            stack.enter_context(_working(name, PEERS, module, _peer_variables(folder, name, kind)))
+            stack.enter_context(working(name, PEERS, module, _peer_variables(folder, name, kind)))
             for name, module, kind in (
                 (_PEER, "fastapi_users_app", "jwt"),
                 ("FastAPI Users, JWT by RS256", "fastapi_users_app", "jwt-rs256"),
@@ -132,9 +132,12 @@ def _peer_variables(folder: Path, name: str, strategy: str) -> dict[str, str]:
 
 
 @contextmanager
-def _working(
-    name: str, folder: Path, module: str, variables: Mapping[str, str]
-) -> Iterator[Worker]:
+def working(name: str, folder: Path, module: str, variables: Mapping[str, str]) -> Iterator[Worker]:
+    """Run a module's operations in a process, by our interpreter or by the peers'.
+
+    Raises:
+        BenchError: it cannot be spoken to.
+    """
     interpreter = INTERPRETER if folder == PEERS else Path(sys.executable)
     with subprocess.Popen(
         [str(interpreter), str(CHECKOUT / "bench" / "worker.py"), str(folder), module],
