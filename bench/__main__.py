@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import cold, contention, growing, memory, timing
+from bench import cold, contention, cpu, growing, memory, timing
 from bench.results import draw
 from bench.stages import BenchError
 from infra.deployment.errors import DeploymentError
@@ -20,6 +20,7 @@ cores, so that all parts together take less than five.
 PARTS: Mapping[str, Part] = {
     "timing": timing.run,
     "cold": cold.run,
+    "cpu": cpu.run,
     "growth": growing.run,
     "memory": memory.run,
     "contention": contention.run,

@@ -15,6 +15,7 @@ import pytest
 
 from bench import __main__ as command
 from bench import memory
+from bench.cpu import working
 from bench.processes import cpu_seconds, tree_cpu_seconds
 from bench.runtime_api import Outcome, RuntimeApi
 from bench.stages import BenchError
@@ -188,3 +189,35 @@ def test_a_function_that_waits_does_not_outlive_its_api() -> None:
         with RuntimeApi[str]() as lambda_side:
             waiting = executor.submit(lambda_side.next_event)
         assert waiting.result(10) is None
+
+
+WORK = """
+import bcrypt, time
+
+def spend(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+def login(given):
+    def call():
+        print("a line of the log")
+        assert bcrypt.checkpw(b"x", bcrypt.hashpw(b"x", bcrypt.gensalt(4)))
+        spend(0.02)
+        return (201 if given else 401), '{"access_token": "some"}'
+    return call
+
+OPERATIONS = {"login": login, "me": login}
+"""
+
+
+def test_a_worker_tells_what_a_request_has_used_and_what_of_it_was_bcrypt(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(WORK)
+    with working("work", tmp_path, "work", {}) as worker:
+        with pytest.raises(BenchError, match="401"):
+            worker.do("me")
+        spent = worker.do("login")
+        assert worker.session == {"token": "some"}
+        assert 0 < spent.bcrypt < spent.whole - 0.02 * 1000 + 0.001
+        with pytest.raises(BenchError, match="work has ended"):
+            worker.do("nothing")
