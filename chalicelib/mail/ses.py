@@ -12,6 +12,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from chalicelib.answers import require_answers
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
 
@@ -73,7 +74,7 @@ class SesMailer:
 
     @cached_property
     def _client(self) -> Any:
-        return botocore.session.get_session().create_client(
+        client = botocore.session.get_session().create_client(
             "sesv2",
             config=Config(
                 connect_timeout=_CONNECT_SECONDS,
@@ -81,6 +82,8 @@ class SesMailer:
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             ),
         )
+        require_answers(client)
+        return client
 
 
 def ascii_address(address: str) -> str:

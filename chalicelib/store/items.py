@@ -17,6 +17,7 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import GlobalSecondaryIndex, Projection
 from pynamodb.models import Model
 
+from chalicelib.answers import require_answers
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.store.faults import translating_faults
 from chalicelib.telemetry import store_call
@@ -192,6 +193,17 @@ class MessageItem(Model):
 class _TimedConnection(Connection):
     """Counts and times every call, retries included, for the request's log line."""
 
+    _watched: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The client, made when it is first needed, and again while it has no credentials."""
+        client = super().client
+        if client is not self._watched:
+            require_answers(client)
+            self._watched = client
+        return client
+
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
         with store_call():
             return super()._make_api_call(operation_name, operation_kwargs)
@@ -239,7 +251,7 @@ def read_together(
         table["Keys"] += wanted
     with translating_faults():
         answer = connection.dispatch("BatchGetItem", {"RequestItems": request})
-    if answer.get("UnprocessedKeys"):
+    if "Responses" not in answer or answer.get("UnprocessedKeys"):
         raise UnavailableError
     return {
         model: [
