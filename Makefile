@@ -6,8 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node faults faults-table bench lint format lock openapi clean \
-  package deploy status destroy destroy-data rehearse
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node faults faults-table bench lint format lock \
+  openapi round-trips audit package deploy status destroy destroy-data rehearse clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ lint: .venv/.installed ## Check style, types and architecture
 format: .venv/.installed ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
+
+audit: .venv/.installed ## Check what the service is made of: vulnerabilities, licences, secrets
+	@exec $(BIN)/python -m infra.supply_chain
+
+round-trips: .venv/.installed ## Count what requests ask of AWS, for docs/performance.md
+	@exec $(BIN)/python -m tests.api.round_trips
 
 openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import timing
+from bench import contention, timing
 from bench.stages import BenchError
 from infra.local.cloud import LocalError
 
-PARTS: Mapping[str, Callable[[], bool]] = {"timing": timing.run}
+PARTS: Mapping[str, Callable[[], bool]] = {"contention": contention.run, "timing": timing.run}
 """By name. Each prints what it measured, and tells whether it is within its bounds."""
 
 

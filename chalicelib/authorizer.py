@@ -7,13 +7,32 @@ cold start of it loads what is imported here and nothing more.
 import logging
 from typing import Any
 
-from chalice.app import AuthRequest, AuthResponse, Blueprint
+from chalice.app import AuthRequest, AuthResponse, Blueprint, ChaliceAuthorizer
 
 from chalicelib.container import container
+from chalicelib.deadlines import ending_in, seconds_left_of
 from chalicelib.domain.errors import NotAuthenticatedError, UnavailableError
 from chalicelib.telemetry import configure, recording
 
-authorizers = Blueprint(__name__)
+
+class _TimedAuthorizer(ChaliceAuthorizer):  # type: ignore[misc] # Chalice is not typed strictly
+    """An authorizer that ends in time. Chalice tells its function nothing of the context."""
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Decide, as Lambda calls it."""
+        with ending_in(seconds_left_of(context)):
+            return super().__call__(event, context)
+
+
+class _Authorizers(Blueprint):  # type: ignore[misc] # likewise
+    """A blueprint of such authorizers: Chalice has no other place to say which class they are."""
+
+    def _wrap_handler(self, handler_type: str, handler_name: str, user_handler: Any) -> Any:
+        del handler_type  # there is one kind here
+        return _TimedAuthorizer(handler_name, user_handler)
+
+
+authorizers = _Authorizers(__name__)
 
 configure()
 _log = logging.getLogger(__name__)

@@ -207,11 +207,10 @@ class Container:
         """Ending a key in an emergency."""
         from chalicelib.keys.store import SsmKeyStore
         from chalicelib.services.key_revocation import KeyRevocation
-        from chalicelib.store.revocations import DynamoRevocationStore
+        from chalicelib.store.revoked_keys import DynamoRevocationStore
 
-        self._connection  # noqa: B018 - binds the tables
         store = SsmKeyStore(self.settings.keys_path)
-        return KeyRevocation(store, DynamoRevocationStore(), self._clock)
+        return KeyRevocation(store, DynamoRevocationStore(self._transactions), self._clock)
 
     @cached_property
     def operator(self) -> "OperatorService":

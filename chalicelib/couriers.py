@@ -8,13 +8,13 @@ table what they are: a message may be delivered, or gone, by the time that its r
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from chalice.app import Blueprint, CloudWatchEvent, DynamoDBEvent, Rate
 
 from chalicelib.container import container
+from chalicelib.deadlines import SecondsLeft, ending_in, seconds_left_of
 from chalicelib.domain.errors import UnavailableError, UnexpectedError
-from chalicelib.services.outbox import SecondsLeft, Turn
+from chalicelib.services.outbox import Turn
 from chalicelib.settings import outbox_stream
 from chalicelib.telemetry import configure, recording
 
@@ -50,8 +50,8 @@ def deliver_mail(event: DynamoDBEvent) -> None:
         record.keys["message_id"]["S"] for record in event if record.event_name == _INSERTED
     ]
     if message_ids:
-        seconds_left = _seconds_left(event.context)
-        _take("new", lambda: container().outbox.deliver_new(message_ids, seconds_left))
+        left = seconds_left_of(event.context)
+        _take("new", left, lambda: container().outbox.deliver_new(message_ids, left))
 
 
 @couriers.schedule(  # type: ignore[untyped-decorator] # Chalice's own
@@ -64,12 +64,12 @@ def redeliver_mail(event: CloudWatchEvent) -> None:
     Raises:
         DeliveryError: as above.
     """
-    seconds_left = _seconds_left(event.context)
-    _take("pending", lambda: container().outbox.deliver_pending(seconds_left))
+    left = seconds_left_of(event.context)
+    _take("pending", left, lambda: container().outbox.deliver_pending(left))
 
 
-def _take(messages: str, turn: Callable[[], Turn]) -> None:
-    with recording("delivery_turn", messages=messages) as record:
+def _take(messages: str, seconds_left: SecondsLeft, turn: Callable[[], Turn]) -> None:
+    with recording("delivery_turn", messages=messages) as record, ending_in(seconds_left):
         try:
             record.note(stage=container().settings.stage)
             taken = turn()
@@ -80,8 +80,3 @@ def _take(messages: str, turn: Callable[[], Turn]) -> None:
             _log.error("no turn: %s", type(fault).__name__)
             raise DeliveryError("the outbox could not be delivered: see the lines above") from None
         record.note(**asdict(taken))
-
-
-def _seconds_left(context: Any) -> SecondsLeft:
-    """How long Lambda lets this call go on."""
-    return lambda: context.get_remaining_time_in_millis() / 1_000

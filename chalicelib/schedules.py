@@ -10,6 +10,7 @@ from datetime import timedelta
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.container import container
+from chalicelib.deadlines import ending_in, seconds_left_of
 from chalicelib.domain.errors import UnavailableError, UnexpectedError
 from chalicelib.telemetry import Record, configure, recording
 
@@ -34,8 +35,7 @@ def rotate_keys(event: CloudWatchEvent) -> None:
         ScheduleError: the step could not be taken, or not for certain. It has no cause: that one's
             message could quote what was sent to AWS, and the log has been told its type.
     """
-    del event  # it says only that an hour has passed
-    with recording("key_rotation") as record:
+    with recording("key_rotation") as record, ending_in(seconds_left_of(event.context)):
         try:
             _rotate(record)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is told without its message

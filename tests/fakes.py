@@ -29,7 +29,7 @@ from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningK
 from chalicelib.domain.trails import NO_TRAIL, Trail
 from chalicelib.domain.users import Credentials, Page, Removal, User
 from chalicelib.keys.parameters import Parameter, read_public_key
-from chalicelib.store.revocations import FOR_GOOD, revoked_key_row
+from chalicelib.store.revocations import FOR_GOOD
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -133,10 +133,10 @@ class FakeTables:
         self.addresses[address.public_id, address.network] = address
 
     def revoke_key(self, key_id: str) -> None:
-        self.revoked[revoked_key_row(key_id)] = FOR_GOOD
+        self.revoked[f"key#{key_id}"] = FOR_GOOD
 
     def is_revoked(self, key_id: str) -> bool:
-        return revoked_key_row(key_id) in self.revoked
+        return f"key#{key_id}" in self.revoked
 
 
 class FakePasswordList:
@@ -731,7 +731,7 @@ class FakeStandingStore(_Breakable):
         now = epoch_seconds(self._clock())
         revoked = any(
             self._tables.revoked.get(name, 0) > now
-            for name in (claims.session_id, revoked_key_row(claims.key_id))
+            for name in (claims.session_id, f"key#{claims.key_id}")
         )
         return Standing(row.user if row else None, revoked)
 

@@ -18,6 +18,7 @@ from chalicelib.api.errors import FAILURES, failure_body, failure_headers
 from chalicelib.api.headers import common_headers, preflight_headers
 from chalicelib.api.inputs import check_size, read_body, read_form, read_query
 from chalicelib.container import container
+from chalicelib.deadlines import ending_in, seconds_left_of
 from chalicelib.domain.errors import AccountsError, UnavailableError, UnexpectedError
 from chalicelib.domain.languages import negotiate
 from chalicelib.domain.principals import Principal
@@ -139,11 +140,12 @@ class Routes(Blueprint):  # type: ignore[misc] # Chalice is not typed strictly
         self.route(path, methods=["OPTIONS"], content_types=[])(preflight)
 
     def _respond(self, operation: Operation, path_parameters: Mapping[str, str]) -> Response:
-        with recording(
-            "request",
-            request_id=self._request_id(),
-            route=f"{operation.method} {operation.path}",
-        ) as record:
+        seconds_left = seconds_left_of(self.current_request.lambda_context)
+        route = f"{operation.method} {operation.path}"
+        with (
+            recording("request", request_id=self._request_id(), route=route) as record,
+            ending_in(seconds_left),
+        ):
             record.counts = operation.counts
             inputs: dict[str, Any] = {}
             try:

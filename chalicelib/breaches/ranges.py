@@ -11,12 +11,13 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
+from chalicelib.deadlines import require_time
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.passwords import Password
 
 ORIGIN = "https://api.pwnedpasswords.com"
 SECONDS = 2.0
-"""For the whole of an answer: somebody waits, and what a function may take is 28."""
+"""For the whole of an answer: somebody waits, and so does what is to be written afterwards."""
 
 _PREFIX_DIGITS = 5
 _MOST_OCTETS = 512 * 1_024
@@ -50,6 +51,7 @@ class RangeRegister:
             raise UnavailableError from None
 
     def _ask(self, prefix: str) -> bytes:
+        require_time(self._seconds)
         ends_at = time.monotonic() + self._seconds
         kind = HTTPConnection if self._origin.scheme == "http" else HTTPSConnection
         connection = kind(self._origin.netloc, timeout=self._seconds)

@@ -9,13 +9,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.answers import require_answers
+from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.tokens import PublicKey, SigningKey
 from chalicelib.keys.parameters import PUBLIC_KEYS, private_name, read_public_key
 
-_CONNECT_SECONDS = 1
-_READ_SECONDS = 2
-_ATTEMPTS = 3
+LIMITS = CallLimits(connect_seconds=1, read_seconds=2, attempts=3)
 _MISSING = "ParameterNotFound"
 
 _log = logging.getLogger(__name__)
@@ -70,11 +69,12 @@ class SsmKeySource:
         client = botocore.session.get_session().create_client(
             "ssm",
             config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                connect_timeout=LIMITS.connect_seconds,
+                read_timeout=LIMITS.read_seconds,
+                retries={"mode": "standard", "total_max_attempts": LIMITS.attempts},
             ),
         )
+        LIMITS.watch(client)
         require_answers(client)
         return client
 

@@ -13,12 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.answers import require_answers
+from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
 
-_CONNECT_SECONDS = 1
-_READ_SECONDS = 5
-_ATTEMPTS = 2
+LIMITS = CallLimits(connect_seconds=1, read_seconds=5, attempts=2)
 _CHARSET = "UTF-8"
 _LONGEST_WORD = 75
 """In characters, of an encoded word: RFC 2047, section 2."""
@@ -77,11 +76,12 @@ class SesMailer:
         client = botocore.session.get_session().create_client(
             "sesv2",
             config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                connect_timeout=LIMITS.connect_seconds,
+                read_timeout=LIMITS.read_seconds,
+                retries={"mode": "standard", "total_max_attempts": LIMITS.attempts},
             ),
         )
+        LIMITS.watch(client)
         require_answers(client)
         return client
 

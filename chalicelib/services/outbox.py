@@ -1,12 +1,13 @@
 """The outbox's turns: what is new is delivered at once, what failed is tried again."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Protocol
 
+from chalicelib.deadlines import SecondsLeft
 from chalicelib.domain.errors import UnavailableError, UnexpectedError
 from chalicelib.domain.outbox import Message
 from chalicelib.domain.times import Clock
@@ -22,9 +23,6 @@ _MOST_MESSAGES = 1_000
 """What one turn may find. What it does not find, a later one does."""
 
 _log = logging.getLogger(__name__)
-
-SecondsLeft = Callable[[], float]
-"""How many seconds there still are for the work at hand."""
 
 
 class OutboxStore(Protocol):

@@ -18,15 +18,14 @@ from pynamodb.indexes import GlobalSecondaryIndex, Projection
 from pynamodb.models import Model
 
 from chalicelib.answers import require_answers
+from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.store.faults import translating_faults
 from chalicelib.telemetry import store_call
 
-# A request waits for the store at most three times for 3 s, well inside API Gateway's 29 s and
-# the function's own deadline. PynamoDB's own limits add up to two minutes.
-_CONNECT_SECONDS = 1
-_READ_SECONDS = 2
-_RETRIES = 2
+# What hangs is tried again while there is time, and one call's worst leaves time for another one's.
+# PynamoDB's own limits add up to two minutes.
+LIMITS = CallLimits(connect_seconds=1, read_seconds=2, attempts=3)
 
 
 class NewestFirstIndex(GlobalSecondaryIndex["UserItem"]):  # type: ignore[no-untyped-call] # its own
@@ -191,7 +190,10 @@ class MessageItem(Model):
 
 
 class _TimedConnection(Connection):
-    """Counts and times every call, retries included, for the request's log line."""
+    """Counts and times every call, retries included, for the request's log line.
+
+    Each attempt is begun only if it can end in time.
+    """
 
     _watched: Any = None
 
@@ -200,6 +202,7 @@ class _TimedConnection(Connection):
         """The client, made when it is first needed, and again while it has no credentials."""
         client = super().client
         if client is not self._watched:
+            LIMITS.watch(client)
             require_answers(client)
             self._watched = client
         return client
@@ -216,9 +219,9 @@ def bind(tables: Mapping[type[Model], str]) -> Connection:
     costs a cold start about a tenth of a second of CPU and 11 MB.
     """
     connection = _TimedConnection(
-        connect_timeout_seconds=_CONNECT_SECONDS,
-        read_timeout_seconds=_READ_SECONDS,
-        max_retry_attempts=_RETRIES,
+        connect_timeout_seconds=LIMITS.connect_seconds,
+        read_timeout_seconds=LIMITS.read_seconds,
+        max_retry_attempts=LIMITS.attempts - 1,
     )
     bound = set()
     for model, table_name in tables.items():

@@ -88,7 +88,7 @@ class DynamoSessionStore:
             {
                 UserItem: [{"pk": {"S": user_key(token.public_id)}}],
                 SessionItem: [{"public_id": {"S": token.public_id}, "slot": {"N": slot}}],
-                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id)),
+                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id, token.public_id)),
             },
         )
         return RefreshFacts(

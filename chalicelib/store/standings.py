@@ -28,7 +28,7 @@ class DynamoStandingStore:
             {
                 UserItem: [{"pk": {"S": user_key(claims.public_id)}}],
                 RevokedTokenItem: revocation_keys(
-                    claims.session_id, revoked_key_row(claims.key_id)
+                    claims.session_id, revoked_key_row(claims.key_id, claims.public_id)
                 ),
             },
         )

@@ -8,8 +8,10 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.deadlines import require_time
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.store.faults import error_code, translating_faults
+from chalicelib.store.items import LIMITS
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.05
@@ -79,5 +81,7 @@ class Transactions:
     def _attempts(self) -> Iterator[int]:
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._sleep(self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                pause = self._jitter() * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+                require_time(pause + LIMITS.attempt_seconds)
+                self._sleep(pause)
             yield attempt

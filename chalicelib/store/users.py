@@ -108,7 +108,7 @@ class DynamoUserStore:
             if opening is not None:
                 transaction.condition_check(
                     RevokedTokenItem,
-                    revoked_key_row(opening.signing_key_id),
+                    revoked_key_row(opening.signing_key_id, user.public_id),
                     condition=RevokedTokenItem.token_id.does_not_exist(),
                 )
             for row in rows:
@@ -212,7 +212,7 @@ class DynamoUserStore:
             self._connection,
             {
                 UserItem: [{"pk": {"S": user_key(public_id)}}],
-                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id)),
+                RevokedTokenItem: revocation_keys(revoked_key_row(signing_key_id, public_id)),
                 AttemptItem: attempt_keys(address_id, failures_id),
             },
         )

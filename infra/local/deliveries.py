@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn, Protocol
 
-from chalicelib.services.outbox import SecondsLeft, Turn
+from chalicelib.deadlines import SecondsLeft
+from chalicelib.services.outbox import Turn
 
 _LOOK_SECONDS = 0.25
 _FAULT_SECONDS = 2.0

@@ -20,7 +20,7 @@ class Client:
     """Sends requests, and asserts of each answer what is true of all."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._gateway = Gateway(app)
+        self.gateway = Gateway(app)
         self._cloud = cloud
 
     def send(
@@ -47,7 +47,7 @@ class Client:
         if token is not None:
             sent.append(("Authorization", f"Bearer {token}"))
         octets = body.encode() if isinstance(body, str) else body
-        answer = self._gateway.send(
+        answer = self.gateway.send(
             method,
             target,
             headers=sent,

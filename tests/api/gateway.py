@@ -8,7 +8,7 @@ See https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-p
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -44,9 +44,18 @@ class LambdaContext:
     """The part of a function's context that matters."""
 
     aws_request_id: str
-    function_name: str = "accounts"
+    function_name: str
     function_version: str = "1"
     memory_limit_in_mb: int = 128
+    seconds_left: Callable[[], float] = lambda: 20.0
+
+    @classmethod
+    def of(cls, function: str) -> "LambdaContext":
+        """The context of an invocation that nothing slows down."""
+        return cls(str(uuid4()), function)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left() * 1_000)
 
 
 class _RefusedError(Exception):
@@ -63,6 +72,8 @@ class Gateway:
     def __init__(self, app: Chalice) -> None:
         self._app = app
         self._paths = {path: _pattern(path) for path in app.routes}
+        self.start = LambdaContext.of
+        """Called with a function's name when it is invoked, for the context that it is given."""
 
     def send(
         self,
@@ -91,7 +102,7 @@ class Gateway:
             if entry.authorizer is not None:
                 caller = self._ask(entry.authorizer, method, event["path"], last)
                 event["requestContext"]["authorizer"] = caller
-            answer = _as_json(self._app(_as_json(event), LambdaContext(str(uuid4()))))
+            answer = _as_json(self._app(_as_json(event), self.start("api_handler")))
         except _RefusedError as refusal:
             return _refusal(refusal.gateway_response, last.get("origin"), request_id)
         return _read(answer, method, request_id)
@@ -162,7 +173,7 @@ class Gateway:
         arn = f"{_API}/{method}{path}"
         event = {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
         try:
-            decision = _as_json(authorizer(_as_json(event), LambdaContext(str(uuid4()))))
+            decision = _as_json(authorizer(_as_json(event), self.start("authorize")))
         except Exception as fault:
             name = "UNAUTHORIZED" if str(fault) == "Unauthorized" else "AUTHORIZER_FAILURE"
             raise _RefusedError(name) from fault

@@ -23,7 +23,7 @@ from chalicelib.telemetry import JsonFormatter
 from tests.api.client import Client
 from tests.aws import STAGE, Cloud, Wire
 from tests.fakes import FakeClock, FakeIds, FakeKeySource
-from tests.samples import a_session, a_user, claims_of
+from tests.samples import LambdaContext, a_session, a_user, claims_of
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/api/GET/user/me"
@@ -31,7 +31,7 @@ ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/api/GET/user/me"
 
 def _decide(authorization: object) -> Any:
     event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": ARN}
-    return json.loads(json.dumps(authorize(event, None)))
+    return json.loads(json.dumps(authorize(event, LambdaContext())))
 
 
 def test_no_decision_is_kept() -> None:
@@ -174,12 +174,17 @@ class Status:
     status_code = 200
 
 
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 20_000
+
+
 botocore.handlers.BUILTIN_HANDLERS += [
     ("before-call.ssm", lambda **_: (Status, {"Parameters": given["keys"]})),
     ("before-call.dynamodb", lambda **_: (Status, {"Responses": {}, "UnprocessedKeys": {}})),
 ]
 event = {"type": "TOKEN", "authorizationToken": given["token"], "methodArn": given["arn"]}
-told["decision"] = authorize(event, None)
+told["decision"] = authorize(event, Context())
 told["by_first_request"] = loaded()
 print(json.dumps(told))
 """

@@ -18,6 +18,7 @@ import boto3
 import pytest
 
 from app import app
+from chalicelib import container as composition
 from chalicelib.container import Container, use
 from chalicelib.couriers import REDELIVERY_MINUTES, deliver_mail, redeliver_mail
 from chalicelib.domain.activity import Act, Event
@@ -35,7 +36,7 @@ from infra.deployment.policies import fill_in, policy_file
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Gateway
 from tests.api.test_couriers import keep
-from tests.aws import STAGE, Call, Cloud, Wire
+from tests.aws import STAGE, Call, Cloud, Wire, wire
 from tests.fakes import FakeClock
 from tests.mailed import mailed
 from tests.samples import (
@@ -147,7 +148,7 @@ class _Account:
         use(self._processes["rotate_keys"])
         for wait in (timedelta(days=1), NOTICE, KEPT):
             self._clock.now += wait
-            rotate_keys(AN_HOUR_PASSED, None)
+            rotate_keys(AN_HOUR_PASSED, LambdaContext())
         self._put_down("rotate_keys")
 
     def deliver(self, courier: str, trail: Trail) -> None:
@@ -344,59 +345,65 @@ def _every_errand(now: datetime, client: Client, number: int) -> Trail:
     return Trail(events=(event,), messages=(by_key, *errands))
 
 
-@pytest.fixture
-def _sender() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def _sender(_aws: Cloud) -> Iterator[None]:
     mails: Any = boto3.client("sesv2")
     mails.create_email_identity(EmailIdentity=_SENDER)
     yield
     mails.delete_email_identity(EmailIdentity=_SENDER)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def _same_keys_afterwards(
-    cloud: Cloud, key_parameters: tuple[Parameter, Parameter]
+    _aws: Cloud, key_parameters: tuple[Parameter, Parameter]
 ) -> Iterator[None]:
     yield
     root = f"/accounts/{STAGE}"
-    for found in cloud.ssm.get_parameters_by_path(Path=root, Recursive=True)["Parameters"]:
-        cloud.ssm.delete_parameter(Name=found["Name"])
+    for found in _aws.ssm.get_parameters_by_path(Path=root, Recursive=True)["Parameters"]:
+        _aws.ssm.delete_parameter(Name=found["Name"])
     for parameter in key_parameters:
-        cloud.put(parameter)
+        _aws.put(parameter)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def needed(
-    _same_keys_afterwards: None,
-    _sender: None,
-    client: Client,
-    stage: Settings,
-    clock: FakeClock,
-    wire: Wire,
-    monkeypatch: pytest.MonkeyPatch,
+    _same_keys_afterwards: None, _sender: None, _aws: Cloud, stage: Settings
 ) -> dict[str, set[Grant]]:
-    """What each function needs, all operations visited and the keys rotated once."""
-    token = client.register_admin(1)
-    wire.reset()
-    account = _Account(stage, clock, wire)
+    """What each function needs, all operations visited and the keys rotated once.
 
-    def ask(gateway: Gateway, *request: Any) -> dict[str, str]:
-        return account.ask(gateway, *request)
+    Looked at once for all tests: it is some seconds' work, and they change nothing.
+    """
+    clock = FakeClock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composition, "_current", None)
+        _aws.clear()
+        account = _Account(stage, clock, wire)
+        client = Client(_aws)
+        token = client.register_admin(1)
+        wire.reset()
 
-    monkeypatch.setattr(Gateway, "_ask", ask)
-    for visit in VISITS.values():
-        # A first visit, by processes that have read no keys yet.
+        def ask(gateway: Gateway, *request: Any) -> dict[str, str]:
+            return account.ask(gateway, *request)
+
+        patch.setattr(Gateway, "_ask", ask)
+        for visit in VISITS.values():
+            # A first visit, by processes that have read no keys yet.
+            account.start_anew(stage)
+            visit(client, token)
+        # A stronger hash, and every login writes it anew; few slots, and every login ends a
+        # session.
+        cost, most = stage.bcrypt_cost + 1, 1
+        account.start_anew(dataclasses.replace(stage, bcrypt_cost=cost, sessions_per_user=most))
+        _log_in(client)
+        account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
+        account.rotate_keys()
         account.start_anew(stage)
-        visit(client, token)
-    # A stronger hash, and every login writes it anew; few slots, and every login ends a session.
-    cost, most = stage.bcrypt_cost + 1, 1
-    account.start_anew(dataclasses.replace(stage, bcrypt_cost=cost, sessions_per_user=most))
-    _log_in(client)
-    account.start_anew(dataclasses.replace(stage, key_rotation_days=1))
-    account.rotate_keys()
-    account.start_anew(stage)
-    for number, courier in enumerate(_COURIERS, start=20):
-        account.deliver(courier, _every_errand(clock(), client, number))
-    return account.finish()
+        for number, courier in enumerate(_COURIERS, start=20):
+            account.deliver(courier, _every_errand(clock(), client, number))
+        found = account.finish()
+    _aws.clear()
+    wire.reset()
+    return found
 
 
 def test_every_operation_is_visited() -> None:

@@ -17,7 +17,7 @@ from chalicelib.settings import Settings
 from tests.api.lines import Lines
 from tests.aws import Cloud, Wire
 from tests.fakes import START, FakeClock
-from tests.samples import AN_HOUR_PASSED
+from tests.samples import AN_HOUR_PASSED, LambdaContext
 
 DAYS = 90
 
@@ -57,7 +57,7 @@ def _start(settings: Settings, clock: FakeClock) -> None:
 
 
 def _run() -> None:
-    rotate_keys(AN_HOUR_PASSED, None)
+    rotate_keys(AN_HOUR_PASSED, LambdaContext())
 
 
 def _signing(keys: SsmKeyStore) -> PublicKey:

@@ -9,6 +9,7 @@ from chalicelib.container import Container, use
 from chalicelib.domain.sessions import RefreshToken
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.settings import Settings
+from chalicelib.store.revocations import COPIES, key_copy
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Answer
 from tests.aws import REVOKED_TOKENS, SESSIONS, Cloud
@@ -469,7 +470,6 @@ def test_a_token_of_a_revoked_key_is_dead_and_its_session_is_not(
 
 
 def _revoke(cloud: Cloud, key_id: str) -> None:
-    cloud.dynamodb.put_item(
-        TableName=REVOKED_TOKENS,
-        Item={"token_id": {"S": f"key#{key_id}"}, "expires_at": {"N": "99999999999"}},
-    )
+    for copy in range(COPIES):
+        row = {"token_id": {"S": key_copy(key_id, copy)}, "expires_at": {"N": "99999999999"}}
+        cloud.dynamodb.put_item(TableName=REVOKED_TOKENS, Item=row)

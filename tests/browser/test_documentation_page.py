@@ -18,6 +18,7 @@ import app
 from chalicelib import container as wiring
 from chalicelib import settings
 from chalicelib.container import Container
+from tests.samples import LambdaContext
 
 REGISTER = "Accounts-register"
 GET_USER = "Accounts-get_user"
@@ -215,5 +216,5 @@ def _page_at(path: str, monkeypatch: pytest.MonkeyPatch) -> str:
             "identity": {"sourceIp": "127.0.0.1"},
         },
     }
-    body: str = app.app(event, None)["body"]
+    body: str = app.app(event, LambdaContext())["body"]
     return body

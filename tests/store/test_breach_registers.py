@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from chalicelib.breaches.ranges import RangeRegister
+from chalicelib.deadlines import ending_in
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.passwords import Password
 from chalicelib.services.password_policy import BreachRegister
@@ -172,3 +173,8 @@ def test_what_is_to_be_asked_over_tls_is_told_nothing_without(stand_in: StandIn)
     with pytest.raises(UnavailableError):
         ranges.knows(Password(BREACHED[0]))
     assert stand_in.asked == []
+
+
+def test_it_is_not_asked_if_its_answer_could_be_late(ranges: RangeRegister) -> None:
+    with ending_in(lambda: SECONDS), pytest.raises(UnavailableError):
+        ranges.knows(Password("password123"))

@@ -16,6 +16,7 @@ from botocore.exceptions import (
 )
 from pynamodb.connection import Connection
 
+from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.changes import Changes
 from chalicelib.domain.errors import (
     EmailTakenError,
@@ -27,6 +28,8 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Opening, RefreshToken
 from chalicelib.domain.users import Credentials, Removal
 from chalicelib.store.attempts import DynamoAttemptStore
+from chalicelib.store.items import LIMITS
+from chalicelib.store.revocations import revoked_key_row
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
@@ -48,6 +51,7 @@ class Stores:
 
 
 SESSION = a_session()
+A_KEY = revoked_key_row("a-key", public_id(1))
 TOKEN = RefreshToken(SESSION.public_id, SESSION.session_id, b"s3cret-family", b"s3cret")
 CREDENTIALS = Credentials(a_user(), "s3cret-hash")
 CALLER = Principal(a_user(), SESSION.session_id)
@@ -251,6 +255,17 @@ def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
     assert cloud.rows() == []
 
 
+def test_a_conflict_is_not_waited_out_if_no_attempt_could_follow(
+    users: DynamoUserStore, wire: Wire, waits: Waits
+) -> None:
+    _cancel(wire, "TransactionConflict", "None", "None")
+    left = iter((60.0, LIMITS.attempt_seconds + ANSWER_SECONDS + 0.09))
+    with ending_in(lambda: next(left)), pytest.raises(UnavailableError):
+        add(users, a_user())
+    assert wire.operations == ["dynamodb.TransactWriteItems"] * 2
+    assert waits == pytest.approx([0.05])
+
+
 def test_a_count_that_a_transaction_holds_is_waited_for(
     stores: Stores, wire: Wire, waits: Waits
 ) -> None:
@@ -293,7 +308,7 @@ def test_an_identifier_that_was_given_out_twice_is_nobodys_name_and_no_keys_faul
 def test_a_revoked_key_adds_nobody(users: DynamoUserStore, cloud: Cloud) -> None:
     cloud.dynamodb.put_item(
         TableName=REVOKED_TOKENS,
-        Item={"token_id": {"S": "key#a-key"}, "expires_at": {"N": "9999999999"}},
+        Item={"token_id": {"S": A_KEY}, "expires_at": {"N": "9999999999"}},
     )
     assert not users.add(a_user(), "a hash", Opening(SESSION, "a-key"))
     assert cloud.rows() == cloud.rows(SESSIONS) == []
@@ -352,7 +367,7 @@ def test_a_user_both_markers_and_a_session_are_written_in_one_idempotent_transac
     assert call.operation == "dynamodb.TransactWriteItems"
     assert call.body["ClientRequestToken"]
     check, *items = call.body["TransactItems"]
-    assert check["ConditionCheck"]["Key"] == {"token_id": {"S": "key#a-key"}}
+    assert check["ConditionCheck"]["Key"] == {"token_id": {"S": A_KEY}}
     *puts, session, address = [item["Put"] for item in items]
     assert [put["Item"]["pk"]["S"] for put in puts] == [
         f"user#{public_id(1)}",

@@ -16,7 +16,7 @@ from chalicelib.domain.users import Credentials
 from chalicelib.services.accounts import UserSessionStore, UserStore
 from chalicelib.services.credentials import PasswordStore
 from chalicelib.services.sessions import SessionStore
-from chalicelib.store.items import RevokedTokenItem
+from chalicelib.store.revoked_keys import DynamoRevocationStore
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
@@ -41,7 +41,7 @@ class Stores:
     users: Users
     sessions: Sessions
     revoked: Callable[[], dict[str, int]]
-    revoke: Callable[[str], object]
+    revoke_key: Callable[[str], object]
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -52,7 +52,7 @@ def stores(request: pytest.FixtureRequest) -> Stores:
             FakeUserStore(tables),
             FakeSessionStore(tables),
             lambda: dict(tables.revoked),
-            lambda name: tables.revoked.__setitem__(name, UNTIL),
+            tables.revoke_key,
         )
     cloud: Cloud = request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
@@ -63,7 +63,7 @@ def stores(request: pytest.FixtureRequest) -> Stores:
         lambda: {
             row["token_id"]["S"]: int(row["expires_at"]["N"]) for row in cloud.rows(REVOKED_TOKENS)
         },
-        lambda name: RevokedTokenItem(name, expires_at=UNTIL).save(),
+        DynamoRevocationStore(transactions).revoke_key,
     )
 
 
@@ -187,7 +187,7 @@ def test_a_token_finds_its_user_and_its_session(stores: Stores) -> None:
     token = a_token(a_session(number=3))
     expected = RefreshFacts(a_user(), a_session(number=3), key_revoked=False)
     assert stores.sessions.find(token, "a-key") == expected
-    stores.revoke("key#a-key")
+    stores.revoke_key("a-key")
     assert stores.sessions.find(token, "a-key") == replace(expected, key_revoked=True)
     assert stores.sessions.find(token, "another-key") == expected
 

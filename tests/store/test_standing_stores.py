@@ -1,7 +1,7 @@
 """Whether a token is good now: the fake and the real store keep one contract."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from pynamodb.connection import Connection
@@ -11,6 +11,8 @@ from chalicelib.domain.times import epoch_seconds
 from chalicelib.services.accounts import UserStore
 from chalicelib.services.authentication import StandingStore
 from chalicelib.store.items import RevokedTokenItem
+from chalicelib.store.revocations import revoked_key_row
+from chalicelib.store.revoked_keys import DynamoRevocationStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
@@ -26,6 +28,10 @@ class Stores:
     users: UserStore
     standings: StandingStore
     revoke: Callable[[str, int], object]
+    revoke_key: Callable[[str], object]
+
+
+A_KEY = revoked_key_row("a-key", public_id(1))
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -33,14 +39,19 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock) -> Stores:
     if request.param == "fake":
         tables = FakeTables()
         return Stores(
-            FakeUserStore(tables), FakeStandingStore(tables, clock), tables.revoked.__setitem__
+            FakeUserStore(tables),
+            FakeStandingStore(tables, clock),
+            tables.revoked.__setitem__,
+            tables.revoke_key,
         )
     request.getfixturevalue("cloud")
     connection: Connection = request.getfixturevalue("connection")
+    transactions = Transactions(connection)
     return Stores(
-        DynamoUserStore(connection, Transactions(connection), ROWS),
+        DynamoUserStore(connection, transactions, ROWS),
         DynamoStandingStore(connection, clock),
         lambda token_id, until: RevokedTokenItem(token_id, expires_at=until).save(),
+        DynamoRevocationStore(transactions).revoke_key,
     )
 
 
@@ -71,10 +82,18 @@ def test_a_token_of_an_ended_session_is_revoked_and_no_other_is(stores: Stores) 
 
 def test_a_token_of_a_revoked_key_is_revoked_and_no_other_is(stores: Stores) -> None:
     add(stores.users, a_user())
-    stores.revoke("key#a-key", NOW + 900)
+    stores.revoke_key("a-key")
     assert stores.standings.standing(claims()) == Standing(a_user(), revoked=True)
     for other in ("another-key", "A-KEY", "key#a-key"):
         assert not stores.standings.standing(claims(key_id=other)).revoked
+
+
+def test_a_token_of_a_revoked_key_is_revoked_whosever_it_is(stores: Stores) -> None:
+    stores.revoke_key("a-key")
+    for number in range(200):
+        assert stores.standings.standing(claims(number=number)).revoked
+    for name in ("", "ü", "x" * 1_000):
+        assert stores.standings.standing(replace(claims(), public_id=name)).revoked
 
 
 def test_a_revocation_that_has_expired_counts_no_more_although_it_is_still_there(
@@ -99,7 +118,7 @@ def test_a_standing_is_one_strongly_consistent_read_of_both_tables(
             "ConsistentRead": True,
         },
         "accounts-test-revoked-tokens": {
-            "Keys": [{"token_id": {"S": "a-session"}}, {"token_id": {"S": "key#a-key"}}],
+            "Keys": [{"token_id": {"S": "a-session"}}, {"token_id": {"S": A_KEY}}],
             "ConsistentRead": True,
         },
     }

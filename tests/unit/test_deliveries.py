@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from chalicelib.deadlines import SecondsLeft
 from chalicelib.domain.errors import UnavailableError
-from chalicelib.services.outbox import SecondsLeft, Turn
+from chalicelib.services.outbox import Turn
 from infra.local.deliveries import Deliveries
 
 
