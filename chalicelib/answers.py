@@ -43,8 +43,9 @@ def _judge(
 def _is_whole(response: dict[str, Any]) -> bool:
     """Whether all of it came, and from AWS. DynamoDB says what the body's checksum is."""
     headers, body = response["headers"], response["body"]
-    if (checksum := headers.get("x-amz-crc32")) is not None:
-        return str(crc32(body)) == checksum
+    checksum: str | None = headers.get("x-amz-crc32")
+    if checksum is not None:
+        return checksum == str(crc32(body))
     if "x-amzn-requestid" not in headers:
         return False
     try:

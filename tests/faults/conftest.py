@@ -12,7 +12,6 @@ from chalicelib.container import Container, use
 from chalicelib.keys.parameters import Parameter
 from chalicelib.store.transactions import Transactions
 from tests import aws
-from tests.api import gateway
 from tests.api.client import Client
 from tests.api.lines import Lines
 from tests.faults.line import line
@@ -42,15 +41,7 @@ def _patience() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def matrix(key_parameters: tuple[Parameter, Parameter], _patience: None) -> Iterator[Matrix]:
     functions, lines, world = Functions(), Lines(), World()
-    ask = gateway.Gateway._ask  # noqa: SLF001 - where the authorizer is called
-
-    def timed_ask(*request: Any) -> dict[str, str]:
-        with functions.authorizing():
-            return ask(*request)
-
     with aws.started(key_parameters) as cloud, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway, "LambdaContext", functions.context)
-        patch.setattr(gateway.Gateway, "_ask", timed_ask)
         patch.setattr(composition, "_current", None)
         container = use(
             Container(
@@ -67,9 +58,9 @@ def matrix(key_parameters: tuple[Parameter, Parameter], _patience: None) -> Iter
         assert sender is not None
         mails: Any = boto3.client("sesv2")
         mails.create_email_identity(EmailIdentity=sender.rpartition("<")[2].rstrip(">"))
-        stage = Stage(
-            Client(cloud), container, cloud, world, lambda name: functions.context("id", name)
-        )
+        client = Client(cloud)
+        patch.setattr(client.gateway, "start", functions.start)
+        stage = Stage(client, container, cloud, world, functions.start)
         root = logging.getLogger()
         root.addHandler(lines)
         yield Matrix(stage, functions, lines)

@@ -60,14 +60,14 @@ class Line:
 
     def begin(self, event_name: str, context: dict[str, Any], **_: Any) -> None:
         """botocore's hook before a call."""
-        _, service, operation = event_name.split(".")
+        service, operation = event_name.split(".")[1:]
         self.calls.append(Call(f"{service}.{operation}"))
         config = context["client_config"]
         self.connect_seconds, self.read_seconds = config.connect_timeout, config.read_timeout
 
     def carry(self, request: AWSPreparedRequest, **how: Any) -> AWSResponse | None:
         """botocore's hook at each attempt, in the place of moto's."""
-        if not botocore_stubber.enabled or self.fate is self.watch is None:
+        if not botocore_stubber.enabled or (self.fate is None and self.watch is None):
             return botocore_stubber(request=request, **how)
         call = self.calls[-1]
         call.attempts += 1
@@ -138,6 +138,7 @@ def _sent(request: AWSPreparedRequest) -> AWSResponse:
 
 def _octets(request: AWSPreparedRequest) -> bytes:
     body = request.body or b""
+    assert isinstance(body, str | bytes | bytearray)
     return body.encode() if isinstance(body, str) else bytes(body)
 
 

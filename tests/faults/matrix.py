@@ -9,8 +9,6 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,10 @@ ONCE = "at its first attempt"
 THROUGHOUT = "at every attempt"
 FROM_THEN_ON = "from then on"
 MODES = (ONCE, THROUGHOUT, FROM_THEN_ON)
+NEARLY = "at all attempts but the last of every call"
 
+_MOST_ATTEMPTS = {"sesv2": 2}
+"""How often a service is asked, if not three times."""
 _SEED = 20261124
 _SECRET = re.compile(r"rt1_[\w-]{20}|eyJ[\w-]+\.eyJ|\$2b\$|PRIVATE KEY|@example\.com|nobody@")
 """What no line of the log ever has in it: tokens, hashes, keys, addresses."""
@@ -49,7 +50,10 @@ class Case:
 
     def fate(self, number: int, attempt: int, call: Call) -> Attempt | None:
         """What happens to an attempt. Later calls meet the fault if it can happen to them."""
-        if self.mode == FROM_THEN_ON:
+        if self.mode == NEARLY:
+            most = _MOST_ATTEMPTS.get(call.operation.partition(".")[0], 3)
+            meets = attempt < most
+        elif self.mode == FROM_THEN_ON:
             meets = number >= self.number and self.fault.happens_to(call.operation)
         else:
             meets = number == self.number and (attempt == 1 or self.mode == THROUGHOUT)
@@ -63,9 +67,9 @@ class Case:
 class Context:
     """What Lambda tells a function of a call: the time is what the line has counted."""
 
-    aws_request_id: str
     function: str
     started: float
+    aws_request_id: str = "a-request"
     function_name: str = "accounts"
     function_version: str = "1"
     memory_limit_in_mb: int = 128
@@ -78,22 +82,13 @@ class Context:
 class Functions:
     """Which functions were called in a run, and how long each took."""
 
-    now: str = "api_handler"
     contexts: list[Context] = field(default_factory=list)
 
-    def context(self, aws_request_id: str, function: str | None = None) -> Context:
-        """What `tests.api.gateway` hands a function, or a scenario does."""
-        context = Context(aws_request_id, function or self.now, line.elapsed)
+    def start(self, function: str) -> Context:
+        """Start a function: its context."""
+        context = Context(function, line.elapsed)
         self.contexts.append(context)
         return context
-
-    @contextmanager
-    def authorizing(self) -> Iterator[None]:
-        self.now = "authorize"
-        try:
-            yield
-        finally:
-            self.now = "api_handler"
 
     def late(self) -> list[str]:
         """Those that would have been stopped."""
@@ -223,6 +218,16 @@ class Matrix:
             result.ends[end] += 1
             result.problems += [f"{scenario.name}: {case}: {problem}" for problem in problems]
         return result
+
+    def hang(self, scenario: Scenario) -> list[str]:
+        """Have every call hang as long and as often as it may, and collect what is wrong."""
+        clean = self.record(scenario)
+        return [
+            f"{fault.name}: {problem}"
+            for fault in FAULTS
+            if fault.name.endswith("in time")
+            for problem in self._try(scenario, clean, Case(1, fault, NEARLY))[1]
+        ]
 
     def _begin(self, kept: Kept, *, cold: bool) -> None:
         line.reset()

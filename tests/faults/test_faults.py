@@ -27,6 +27,7 @@ def table() -> Iterator[list[str]]:
         page.write(found)
 
 
+@pytest.mark.timeout(600)  # some have all of their cases tried
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_fault_leaves_anything_half_done(
     matrix: Matrix, table: list[str], scenario: Scenario
@@ -37,6 +38,11 @@ def test_no_fault_leaves_anything_half_done(
         table.append(result.row)
     elif not WHOLE:
         assert result.row in table, "see `make faults-table`"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_it_ends_in_time_though_every_call_hangs(matrix: Matrix, scenario: Scenario) -> None:
+    assert matrix.hang(scenario) == []
 
 
 def test_every_operation_and_every_other_function_is_tried() -> None:

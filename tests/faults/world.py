@@ -264,13 +264,14 @@ def _broken_names(rows: Rows, now: int) -> Iterator[str]:
     has: dict[str, str] = {}
     had: dict[str, str] = {}
     for user in _users(rows):
+        owner: str = user["public_id"]
         names = (f"email#{fold(user['email'])}", f"username#{fold(user['username'])}")
         if has.keys() & set(names):
             yield "two users have one name"
-        has |= dict.fromkeys(names, user["public_id"])
+        has |= dict.fromkeys(names, owner)
         former = json.loads(user.get("former_emails") or "[]")
         held = (f"email#{fold(email)}" for email, until in former if until > now)
-        had |= dict.fromkeys(held, user["public_id"])
+        had |= dict.fromkeys(held, owner)
     present = {key: row["public_id"] for key, row in markers.items() if "expires_at" not in row}
     holding = {key: row["public_id"] for key, row in markers.items() if "expires_at" in row}
     if present != has:

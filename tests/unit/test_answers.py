@@ -34,7 +34,8 @@ class Service:
         self.attempts = 0
         config = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
         self.client: Any = botocore.session.get_session().create_client("dynamodb", config=config)
-        self.client.meta.events.register_first("before-send", self._send)
+        events: Any = self.client.meta.events
+        events.register_first("before-send", self._send)
         require_answers(self.client)
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
