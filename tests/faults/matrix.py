@@ -297,7 +297,9 @@ class Matrix:
             problems.append(f"half-done: {sorted(nearest)}")
         if state.things == clean.steps[0].things:
             return NOTHING if state.things != clean.end.things or not told else DONE
-        return DONE if not told else PART
+        if told - scenario.lacks and "/" in scenario.operation:
+            problems.append(f"half-done, though in steps: {sorted(told)}")
+        return PART if told else DONE
 
     def _judge_again(
         self, scenario: Scenario, clean: Clean, before: State, problems: list[str]
