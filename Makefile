@@ -49,7 +49,7 @@ test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
 
-faults: .venv/.installed ## Fail every call of AWS in every way (minutes; make test tries a part)
+faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; make test tries a part)
 	FAULTS=all $(BIN)/pytest --timeout 0 tests/faults
 
 faults-table: .venv/.installed ## Write the table of docs/security/faults.md

@@ -46,7 +46,7 @@ def _is_whole(response: dict[str, Any]) -> bool:
     checksum: str | None = headers.get("x-amz-crc32")
     if checksum is not None:
         return checksum == str(crc32(body))
-    if "x-amzn-requestid" not in headers:
+    if response["status_code"] < _NO_SUCCESS and "x-amzn-requestid" not in headers:
         return False
     try:
         return isinstance(json.loads(body), dict)
