@@ -6,8 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock \
-  openapi round-trips audit package deploy status report destroy destroy-data rehearse clean
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node faults faults-table bench \
+  lint format lock openapi round-trips audit package deploy status report destroy destroy-data \
+  rehearse clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,12 @@ test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
+
+faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; make test tries a part)
+	FAULTS=all $(BIN)/pytest --timeout 0 tests/faults
+
+faults-table: .venv/.installed ## Write the table of docs/security/faults.md
+	FAULTS=table $(BIN)/pytest tests/faults
 
 bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
 	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
