@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock openapi clean \
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench fuzz lint format lock openapi clean \
   package deploy status destroy destroy-data rehearse
 
 help: ## List the commands
@@ -22,6 +22,11 @@ help: ## List the commands
 .venv-cloud/.installed: requirements-cloud.txt
 	$(PYTHON) -m venv --clear .venv-cloud
 	.venv-cloud/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-cloud.txt
+	@touch $@
+
+.venv-fuzz/.installed: requirements-fuzz.txt
+	$(PYTHON) -m venv --clear .venv-fuzz
+	.venv-fuzz/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
@@ -52,6 +57,11 @@ test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 bench: .venv/.installed .venv-cloud/.installed ## Measure what a test cannot judge (ONLY=timing, or all)
 	@exec $(BIN)/python -m bench "$$ONLY"
 
+# Where there is no wheel of atheris, the rest is fuzzed without it.
+fuzz: .venv/.installed .venv-cloud/.installed ## Look for what no test thought of (MINUTES=15, SEED=another each time)
+	@$(MAKE) -s .venv-fuzz/.installed || echo "atheris cannot be installed here."
+	@exec $(BIN)/python -m fuzz "$$MINUTES" "$$SEED"
+
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,7 +77,7 @@ openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
 
 lock: .venv/.installed ## Pin every requirement anew, with hashes
-	for name in requirements requirements-dev requirements-cloud; do \
+	for name in requirements requirements-dev requirements-cloud requirements-fuzz; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
@@ -92,5 +102,5 @@ rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, an
 	@exec $(BIN)/python -m infra.rehearsal
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-cloud build .chalice/deployments examples/verify/node/node_modules .*_cache
+	rm -rf .venv .venv-cloud .venv-fuzz build .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
