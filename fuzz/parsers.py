@@ -200,10 +200,10 @@ def check_cursor(text: str) -> None:
 
 
 def check_language(text: str) -> None:
-    """There is a language for everybody, whatever the case and the blanks."""
-    language = negotiate(text)
-    assert language in LANGUAGES
-    assert negotiate(text.upper()) == negotiate(text.lower())
+    """There is a language for everybody, whatever the case."""
+    assert negotiate(text) in LANGUAGES
+    if text.isascii():  # other letters may become two
+        assert negotiate(text.upper()) == negotiate(text.lower())
 
 
 def check_user_agent(text: str) -> None:

@@ -127,7 +127,7 @@ class TokenVerifier:
             )
         except jwt.InvalidTokenError:
             raise TokenInvalidError from None
-        _members(token.split(".")[1])
+        _members(token.split(".")[1])  # PyJWT takes a member that is there twice for its last
         return self._in_time(claims, key)
 
     def _in_time(self, claims: dict[str, Any], key: PublicKey) -> AccessClaims:
