@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.authorizer import authorize
 from tests.api.client import Client
+from tests.api.gateway import LambdaContext
 from tests.api.lines import Lines
 from tests.attacks.access_tokens import EXPIRED, INVALID, MISSING, REVOKED, Attack, Work
 from tests.aws import Wire
@@ -87,7 +88,8 @@ class Judge:
 def decide(authorization: object) -> Any:
     """What the authorizer answers, called as Lambda calls it."""
     event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": ARN}
-    return json.loads(json.dumps(authorize(json.loads(json.dumps(event)), None)))
+    context = LambdaContext.of("authorize")
+    return json.loads(json.dumps(authorize(json.loads(json.dumps(event)), context)))
 
 
 def is_denial(decision: Any) -> bool:
