@@ -7,6 +7,7 @@ way said sorry with a 200, or an answer was cut off. And over some bodies it fai
 
 import json
 import logging
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -19,34 +20,40 @@ _NO_SUCCESS = 300
 _log = logging.getLogger(__name__)
 
 
-def require_answers(client: Any) -> None:
+def require_answers(client: Any, *, identified: bool = True) -> None:
     """Have a botocore client try again what is answered with nonsense, and never believe it.
 
-    If it is nonsense each time, the call raises `UnavailableError`, which botocore hands on.
+    If it is nonsense each time, the call raises `UnavailableError`, which botocore hands on. Without
+    `identified`, an answer need not have a request's identifier: the caller looks for something
+    else in it.
     """
     events = client.meta.events
-    events.register_first("before-parse", _judge)
+    events.register_first("before-parse", partial(_judge, identified))
     events.register("after-call", _refuse)
 
 
 def _judge(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+    identified: bool,  # noqa: FBT001 - botocore names what comes after it
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: Any,
 ) -> None:
     """Look at an answer before botocore does. What is none is an error that it knows of."""
-    if _is_whole(response_dict):
+    if _is_whole(response_dict, identified=identified):
         return
     response_dict["body"] = b"{}"
     if response_dict["status_code"] < _NO_SUCCESS:
         customized_response_dict["Error"] = {"Code": _LOST, "Message": ""}
 
 
-def _is_whole(response: dict[str, Any]) -> bool:
+def _is_whole(response: dict[str, Any], *, identified: bool) -> bool:
     """Whether all of it came, and from AWS. DynamoDB says what the body's checksum is."""
     headers, body = response["headers"], response["body"]
     checksum: str | None = headers.get("x-amz-crc32")
     if checksum is not None:
         return checksum == str(crc32(body))
-    if response["status_code"] < _NO_SUCCESS and "x-amzn-requestid" not in headers:
+    succeeded = response["status_code"] < _NO_SUCCESS
+    if succeeded and identified and "x-amzn-requestid" not in headers:
         return False
     try:
         return isinstance(json.loads(body), dict)

@@ -85,7 +85,8 @@ class SesMailer:
             ),
         )
         LIMITS.watch(client)
-        require_answers(client)
+        # The local cloud's SES identifies no request. Here it is the mail's identifier that counts.
+        require_answers(client, identified=False)
         return client
 
 

@@ -29,14 +29,16 @@ class _Raw(BytesIO):
 class Service:
     """Answers a client's attempts, the last one again and again."""
 
-    def __init__(self, *answers: tuple[int, dict[str, str], bytes]) -> None:
+    def __init__(
+        self, *answers: tuple[int, dict[str, str], bytes], identified: bool = True
+    ) -> None:
         self._answers = list(answers)
         self.attempts = 0
         config = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
         self.client: Any = botocore.session.get_session().create_client("dynamodb", config=config)
         events: Any = self.client.meta.events
         events.register_first("before-send", self._send)
-        require_answers(self.client)
+        require_answers(self.client, identified=identified)
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         self.attempts += 1
@@ -104,3 +106,10 @@ def test_a_refusal_is_handed_on_as_it_is() -> None:
     with pytest.raises(ClientError) as fault:
         service.read()
     assert fault.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_without_an_identifier_an_object_is_believed_where_none_is_asked_for() -> None:
+    assert Service((200, {}, ROW), identified=False).read() == {"pk": {"S": "a row"}}
+    for body in (b"<html>Sorry</html>", b"", b"null", ROW[:-1]):
+        with pytest.raises(UnavailableError):
+            Service((200, {}, body), identified=False).read()
