@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 def require_answers(client: Any, *, identified: bool = True) -> None:
     """Have a botocore client try again what is answered with nonsense, and never believe it.
 
-    If it is nonsense each time, the call raises `UnavailableError`, which botocore hands on. Without
-    `identified`, an answer need not have a request's identifier: the caller looks for something
-    else in it.
+    If it is nonsense each time, the call raises `UnavailableError`, which botocore hands on.
+    Without `identified`, an answer need not have a request's identifier: the caller looks for
+    something else in it.
     """
     events = client.meta.events
     events.register_first("before-parse", partial(_judge, identified))
