@@ -31,7 +31,14 @@ from chalicelib.domain.names import fold
 from chalicelib.domain.outbox import Message
 from chalicelib.domain.passwords import Password
 from chalicelib.domain.principals import Principal, Standing
-from chalicelib.domain.sessions import Opening, RefreshFacts, RefreshToken, Session, slot_of
+from chalicelib.domain.sessions import (
+    Opening,
+    RefreshFacts,
+    RefreshToken,
+    Session,
+    opening_order,
+    slot_of,
+)
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims, KeyState, PublicKey, SigningKey
 from chalicelib.domain.trails import NO_TRAIL, Trail
@@ -447,7 +454,7 @@ class FakeSessionStore(_Breakable):
     def open(
         self,
         session: Session,
-        ending: Session | None,
+        ending: str | None,
         revoked_until: int,
         admission: Admission,
         *,
@@ -460,18 +467,19 @@ class FakeSessionStore(_Breakable):
         in_the_way = self.rows.get(place)
         if in_the_way and in_the_way.session_id not in (
             session.session_id,
-            ending.session_id if ending else None,
+            ending,
         ):
             lapsed = in_the_way.expires_at <= session.created_at
             if not lapsed and in_the_way.token_version >= session.token_version:
                 return Outcome.CHANGED
         if ending:
-            if ending.slot != session.slot:
-                held = self.rows.get((ending.public_id, ending.slot))
-                if held and held.session_id != ending.session_id:
+            left = session.public_id, slot_of(ending)
+            if left != place:
+                held = self.rows.get(left)
+                if held and held.session_id != ending:
                     return Outcome.CHANGED
-                self.rows.pop((ending.public_id, ending.slot), None)
-            self._tables.revoked[ending.session_id] = revoked_until
+                self.rows.pop(left, None)
+            self._tables.revoked[ending] = revoked_until
         self.rows[place] = session
         if admission.remembers:
             self._tables.remember(session)
@@ -481,6 +489,14 @@ class FakeSessionStore(_Breakable):
     def of_user(self, public_id: str) -> tuple[Session, ...]:
         self._called()
         return tuple(row for (owner, _), row in self.rows.items() if owner == public_id)
+
+    def alive(self, user: User, now: int) -> tuple[str, ...]:
+        moment = datetime.fromtimestamp(now, UTC)
+        return tuple(
+            session.session_id
+            for session in sorted(self.of_user(user.public_id), key=opening_order)
+            if session.is_alive(user.token_version, moment)
+        )
 
     def find(self, token: RefreshToken, signing_key_id: str) -> RefreshFacts:
         self._called()

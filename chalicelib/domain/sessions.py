@@ -85,6 +85,11 @@ class Session:
         return self.token_version == token_version and now < self.expires_at
 
 
+def opening_order(session: Session) -> tuple[datetime, str]:
+    """When it was opened; the identifier decides between two of the same moment."""
+    return session.created_at, session.session_id
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A session that is to be opened, and the key that its first access token is signed with."""

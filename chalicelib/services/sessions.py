@@ -29,6 +29,8 @@ from chalicelib.domain.sessions import (
     RefreshToken,
     Session,
     TokenSet,
+    opening_order,
+    slot_of,
 )
 from chalicelib.domain.times import Clock
 from chalicelib.domain.tokens import (
@@ -112,13 +114,13 @@ class SessionStore(Protocol):
     def open(
         self,
         session: Session,
-        ending: Session | None,
+        ending: str | None,
         revoked_until: int,
         admission: Admission,
         *,
         trail: Trail = NO_TRAIL,
     ) -> Outcome:
-        """Put a session into its slot and, if need be, end another one in the same step.
+        """Put a session into its slot and, if need be, end another of its user's in the same step.
 
         In this step, too, its address is remembered and the trail written.
 
@@ -132,6 +134,15 @@ class SessionStore(Protocol):
 
     def of_user(self, public_id: str) -> tuple[Session, ...]:
         """What sessions there are of a user, ended ones possibly among them; consistent.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+
+    def alive(self, user: User, now: int) -> tuple[str, ...]:
+        """The identifiers of a user's sessions that can be used, oldest first; consistent.
+
+        `now` is in seconds since the epoch.
 
         Raises:
             UnavailableError: the store cannot answer now.
@@ -287,8 +298,10 @@ class SessionService:
         Raises:
             UnavailableError: the store cannot answer now.
         """
-        alive = self._alive(caller.user)
-        return tuple(sorted(alive, key=_opening, reverse=True))
+        user, now = caller.user, self._clock()
+        sessions = self._sessions.of_user(user.public_id)
+        alive = (session for session in sessions if session.is_alive(user.token_version, now))
+        return tuple(sorted(alive, key=opening_order, reverse=True))
 
     def end(self, caller: Principal, session_id: str, client: Client) -> None:
         """End a session of the caller's.
@@ -438,23 +451,23 @@ class SessionService:
             UnavailableError: the store cannot answer now, or others took each slot in between.
         """
         session, token = self._token_sets.draft(user, client)
-        ending: Session | None = None
+        ending: str | None = None
         for _ in range(_ATTEMPTS):
             if self._put(session, ending, attempt):
                 return session, token
-            alive = sorted(self._alive(user), key=_opening)
+            alive = self._sessions.alive(user, int(self._clock().timestamp()))
             slots = self._token_sets.slots
             surplus = max(0, len(alive) - len(slots) + 1)
             # One, unless the setting was lowered: then those above it end by themselves.
             for oldest in alive[: surplus - 1] if surplus else ():
-                self._sessions.end(user.public_id, oldest.session_id, self._revoked_until())
+                self._sessions.end(user.public_id, oldest, self._revoked_until())
             ending = alive[surplus - 1] if surplus else None
-            taken = {other.slot for other in alive[surplus:]}
+            taken = {slot_of(other) for other in alive[surplus:]}
             free = [slot for slot in slots if slot not in taken]
             session, token = self._token_sets.draft(user, client, free)
         raise UnavailableError
 
-    def _put(self, session: Session, ending: Session | None, attempt: Attempt) -> bool:
+    def _put(self, session: Session, ending: str | None, attempt: Attempt) -> bool:
         public_id, session_id = session.public_id, session.session_id
         trail = self._trail(Act.LOGGED_IN, public_id, session.client, session_id=session_id)
 
@@ -465,11 +478,6 @@ class SessionService:
             )
 
         return self._attempts.settle(attempt, put)
-
-    def _alive(self, user: User) -> tuple[Session, ...]:
-        now = self._clock()
-        sessions = self._sessions.of_user(user.public_id)
-        return tuple(session for session in sessions if session.is_alive(user.token_version, now))
 
     def _use(
         self, token: RefreshToken, user: User | None, session: Session | None, client: Client
@@ -522,8 +530,3 @@ class SessionService:
 
     def _revoked_until(self) -> int:
         return int((self._clock() + REVOKED_FOR).timestamp())
-
-
-def _opening(session: Session) -> tuple[object, str]:
-    """When it was opened; the identifier decides between two of the same moment."""
-    return session.created_at, session.session_id

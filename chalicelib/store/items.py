@@ -222,6 +222,8 @@ class _TimedConnection(Connection):
         return session
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
+        # PynamoDB asks DynamoDB to tell the capacity that each call consumes. Nobody here reads it.
+        operation_kwargs.pop("ReturnConsumedCapacity", None)
         with store_call():
             return super()._make_api_call(operation_name, operation_kwargs)
 

@@ -9,6 +9,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import RefreshFacts, RefreshToken, Session, slot_of
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import NO_TRAIL, Trail
+from chalicelib.domain.users import User
 from chalicelib.store.attempt_rows import AttemptRows
 from chalicelib.store.attempts import check_below
 from chalicelib.store.faults import translating_faults
@@ -37,7 +38,7 @@ class DynamoSessionStore:
     def open(
         self,
         session: Session,
-        ending: Session | None,
+        ending: str | None,
         revoked_until: int,
         admission: Admission,
         *,
@@ -50,17 +51,15 @@ class DynamoSessionStore:
         """
         free = _is_free_for(session)
         if ending is not None:
-            free |= SessionItem.session_id == ending.session_id
+            free |= SessionItem.session_id == ending
 
         def put(transaction: TransactWrite) -> None:
             check_below(transaction, self._attempts, admission.below)
-            if ending is not None and ending.slot != session.slot:
-                transaction.delete(
-                    _place(ending.public_id, ending.session_id), _is_gone_or_is(ending.session_id)
-                )
+            if ending is not None and slot_of(ending) != session.slot:
+                transaction.delete(_place(session.public_id, ending), _is_gone_or_is(ending))
             transaction.save(session_row(session), free)
             if ending is not None:
-                transaction.save(RevokedTokenItem(ending.session_id, expires_at=revoked_until))
+                transaction.save(RevokedTokenItem(ending, expires_at=revoked_until))
             if admission.remembers:
                 transaction.save(self._attempts.address_row(session))
             write_trail(transaction, trail)
@@ -78,6 +77,27 @@ class DynamoSessionStore:
         """
         with translating_faults():
             return tuple(map(session_of, SessionItem.query(public_id, consistent_read=True)))
+
+    def alive(self, user: User, now: int) -> tuple[str, ...]:
+        """Query for what orders the user's rows: DynamoDB leaves out the rest, and ended ones.
+
+        Whoever has as many sessions as there may be has this at each login, for all of them.
+
+        Raises:
+            UnavailableError: the store cannot answer now.
+        """
+        can_be_used = (SessionItem.token_version == user.token_version) & (
+            SessionItem.expires_at > now
+        )
+        with translating_faults():
+            rows = SessionItem.query(
+                user.public_id,
+                filter_condition=can_be_used,
+                consistent_read=True,
+                attributes_to_get=["created_at", "session_id"],
+            )
+            openings = sorted((row.created_at, row.session_id) for row in rows)
+        return tuple(session_id for _, session_id in openings)
 
     def find(self, token: RefreshToken, signing_key_id: str) -> RefreshFacts:
         """Read the user, the session and the key's revocation, strongly consistent.

@@ -250,7 +250,7 @@ def test_where_a_slot_is_taken_and_the_limit_reached_it_is_the_limit_that_counts
     count = a_count()
     _fill(stores, count)
     other = a_session(session_id=a_session().session_id[:-1] + "f")
-    for ending in (None, a_session(number=1), a_session(number=2)):
+    for ending in (None, a_session(number=1).session_id, a_session(number=2).session_id):
         opened = stores.sessions.open(other, ending, 9, Admission(count, remembers=True))
         assert opened is Outcome.LIMITED
     assert len(stores.sessions.of_user(public_id(1))) == 2
@@ -275,7 +275,9 @@ def test_a_slot_that_is_taken_remembers_nothing(stores: Stores) -> None:
 def test_one_session_in_anothers_place_is_known_at_its_address(stores: Stores) -> None:
     oldest = a_session(number=3)
     stores.sessions.open(oldest, None, 0, ADMISSION)
-    assert stores.sessions.open(a_session(number=4), oldest, 9, REMEMBERING) is Outcome.DONE
+    assert (
+        stores.sessions.open(a_session(number=4), oldest.session_id, 9, REMEMBERING) is Outcome.DONE
+    )
     assert stores.address() == KnownAddress.of(a_session())
 
 

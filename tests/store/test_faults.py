@@ -85,8 +85,9 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "standing": lambda stores: stores.standings.standing(claims()),
     "open": lambda stores: stores.sessions.open(SESSION, None, 1, ADMISSION),
     "open_for_another": lambda stores: stores.sessions.open(
-        SESSION, a_session(number=1), 1, ADMISSION
+        SESSION, a_session(number=1).session_id, 1, ADMISSION
     ),
+    "alive": lambda stores: stores.sessions.alive(a_user(), 1),
     "of_user": lambda stores: stores.sessions.of_user(public_id(1)),
     "find": lambda stores: stores.sessions.find(TOKEN, "a-key"),
     "rotate": lambda stores: stores.sessions.rotate(SESSION, TOKEN),

@@ -154,10 +154,10 @@ def test_a_session_of_a_newer_version_is_not_taken_for_an_ended_one(sessions: Se
 def test_one_session_makes_room_for_another(stores: Stores, slot: int) -> None:
     stores.sessions.open(a_session(), None, UNTIL, ADMISSION)
     newer = another(a_session(number=slot))
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE
+    assert stores.sessions.open(newer, a_session().session_id, UNTIL, ADMISSION) is Outcome.DONE
     assert stores.sessions.of_user(public_id(1)) == (newer,)
     assert stores.revoked() == {a_session().session_id: UNTIL}
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE, (
+    assert stores.sessions.open(newer, a_session().session_id, UNTIL, ADMISSION) is Outcome.DONE, (
         "it may be repeated"
     )
     assert stores.sessions.of_user(public_id(1)) == (newer,)
@@ -165,7 +165,7 @@ def test_one_session_makes_room_for_another(stores: Stores, slot: int) -> None:
 
 def test_a_session_that_is_gone_already_makes_room_all_the_same(stores: Stores) -> None:
     newer = another(a_session(number=1))
-    assert stores.sessions.open(newer, a_session(), UNTIL, ADMISSION) is Outcome.DONE
+    assert stores.sessions.open(newer, a_session().session_id, UNTIL, ADMISSION) is Outcome.DONE
     assert stores.sessions.of_user(public_id(1)) == (newer,)
 
 
@@ -173,7 +173,7 @@ def test_nothing_is_ended_for_a_session_that_finds_its_slot_taken(stores: Stores
     for number in range(2):
         stores.sessions.open(a_session(number=number), None, UNTIL, ADMISSION)
     assert (
-        stores.sessions.open(another(a_session(number=1)), a_session(), UNTIL, ADMISSION)
+        stores.sessions.open(another(a_session(number=1)), a_session().session_id, UNTIL, ADMISSION)
         is Outcome.CHANGED
     )
     assert len(stores.sessions.of_user(public_id(1))) == 2
@@ -183,10 +183,36 @@ def test_nothing_is_ended_for_a_session_that_finds_its_slot_taken(stores: Stores
 def test_no_session_makes_room_in_the_place_of_another(stores: Stores) -> None:
     stores.sessions.open(another(a_session()), None, UNTIL, ADMISSION)
     assert (
-        stores.sessions.open(a_session(number=1), a_session(), UNTIL, ADMISSION) is Outcome.CHANGED
+        stores.sessions.open(a_session(number=1), a_session().session_id, UNTIL, ADMISSION)
+        is Outcome.CHANGED
     )
     assert stores.sessions.of_user(public_id(1)) == (another(a_session()),)
     assert stores.revoked() == {}
+
+
+def test_sessions_that_can_be_used_are_told_oldest_first(sessions: Sessions) -> None:
+    openings = [START + timedelta(microseconds=each) for each in (2, 1, 0, 1)]
+    for number, opening in enumerate(openings):
+        sessions.open(a_session(number=number, created_at=opening), None, UNTIL, ADMISSION)
+    sessions.open(a_session(a_user(2)), None, UNTIL, ADMISSION)
+    assert sessions.alive(a_user(), NOW) == tuple(
+        a_session(number=number).session_id for number in (2, 1, 3, 0)
+    )
+    assert sessions.alive(a_user(3), NOW) == ()
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [{"expires_at": START}, {"token_version": 0}, {"token_version": 2}],
+    ids=["lapsed", "of an older version", "of a newer version"],
+)
+def test_sessions_that_cannot_be_used_are_not_told(
+    sessions: Sessions, ended: dict[str, object]
+) -> None:
+    sessions.open(replace(a_session(), **ended), None, UNTIL, ADMISSION)  # type: ignore[arg-type] # named by the test
+    last = a_session(number=1, expires_at=START + timedelta(seconds=1))
+    sessions.open(last, None, UNTIL, ADMISSION)
+    assert sessions.alive(a_user(), NOW) == (last.session_id,)
 
 
 # Refreshing

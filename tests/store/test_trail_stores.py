@@ -174,7 +174,7 @@ def begun(stores: Stores) -> Stores:
     """Two users, the first with a session."""
     add(stores.users, a_user(1))
     add(stores.users, a_user(2))
-    stores.sessions.open(CURRENT, a_session(), NOW, ADMISSION)
+    stores.sessions.open(CURRENT, a_session().session_id, NOW, ADMISSION)
     stores.attempts.reserve(FULL)
     assert stores.kept() == (0, 0)
     return stores

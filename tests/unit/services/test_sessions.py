@@ -26,6 +26,7 @@ from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, RefreshToken, Session, TokenSet
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.trails import NO_TRAIL, Trail
+from chalicelib.domain.users import User
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
@@ -932,13 +933,13 @@ def test_a_right_password_that_counts_fill_after_is_let_in_no_more(
     """Its slot is taken, and while it looks for another one the count is filled."""
     for _ in range(LIMITS.count):
         _log_in(sessions)
-    of_user = session_store.of_user
+    alive = session_store.alive
 
-    def late(public_id: str) -> tuple[Session, ...]:
+    def late(user: User, now: int) -> tuple[str, ...]:
         _fill(attempts, tables)
-        return of_user(public_id)
+        return alive(user, now)
 
-    session_store.of_user = late  # type: ignore[method-assign] # for this store alone
+    session_store.alive = late  # type: ignore[method-assign] # for this store alone
     before = dict(tables.sessions)
     with pytest.raises(TooManyRequestsError):
         _log_in(sessions)
