@@ -6,8 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock \
-  openapi round-trips audit package deploy status report destroy destroy-data rehearse clean
+.PHONY: help run mail admin users rotate-keys revoke-key test races test-node bench lint format \
+  lock openapi round-trips audit package deploy status report destroy destroy-data rehearse clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ revoke-key: .venv/.installed .venv-cloud/.installed ## End every token of a sign
 
 test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+races: .venv/.installed .venv-cloud/.installed ## Run every two operations at once (ROUNDS=1000, SEED=a number)
+	ACCOUNTS_RACES_ROUNDS="$${ROUNDS:-1000}" ACCOUNTS_RACES_SEED="$$SEED" \
+	  $(BIN)/python -m pytest tests/races
 
 test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
