@@ -4,8 +4,8 @@ Runs in the local cloud's own environment, and ships nowhere. ministack 1.5 has 
 API definitions and uses it for CloudFormation alone: PutRestApi, which Chalice sends, falls on
 deaf ears. And it runs functions with its own packages in reach, so that one whose package lacks a
 module would find it all the same. Functions are ready at once here: Chalice looks whether they are
-only every five seconds, which would add up to minutes. A function that crashed, or was throttled, is
-answered by API Gateway with its gateway response `DEFAULT_5XX`; ministack tells the caller what
+only every five seconds, which would add up to minutes. Where a function crashed or was throttled,
+API Gateway gives its gateway response for a failed integration; ministack tells the caller what
 went wrong inside.
 """
 

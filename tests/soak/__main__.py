@@ -17,28 +17,35 @@ from tests.races.invariants import disagreements_of_names, is_admin, is_negative
 from tests.soak.crowds import Crowd, SoakError
 from tests.soak.memory import MOST_GROWTH, Watch
 from tests.soak.places import API, AUTHORIZER, STAGE, Place
-from tests.soak.replies import Tally
+from tests.soak.replies import Tally, WrongAnswerError
 from tests.soak.reports import memory_table, table
 
-LIMITED_SECONDS = 6.0
+LIMITED_SECONDS = 5.0
 """How long each limit lasts."""
+JUDGED_MINUTES = 1.0
+"""In less, functions are still loading: what they take of memory is shown, and not judged."""
 
 
 def main(arguments: list[str]) -> int:
     """Soak; the exit status."""
     parser = argparse.ArgumentParser("make soak")
-    parser.add_argument("--minutes", type=lambda text: float(text or 3))
-    parser.add_argument("--users", type=lambda text: int(text or 20))
-    parser.add_argument("--seed", type=lambda text: int(text or secrets.randbelow(1_000_000)))
+    parser.add_argument("--minutes", default="", type=lambda text: float(text or 3))
+    parser.add_argument("--users", default="", type=lambda text: int(text or 20))
+    parser.add_argument(
+        "--seed", default="", type=lambda text: int(text or secrets.randbelow(1_000_000))
+    )
     parser.add_argument("--deployed", nargs=3, metavar=("CHECKOUT", "ENDPOINT", "CLOUD"))
     given = parser.parse_args(arguments)
     print(f"{given.users} users for {given.minutes:g} minutes, seed {given.seed}", flush=True)
     try:
         with _place(given.deployed) as place:
             soak(place, given.minutes, given.users, given.seed)
-    except (RehearsalError, SoakError) as error:
+    except (RehearsalError, SoakError, WrongAnswerError) as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nsoak: interrupted; nothing is left behind", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -83,7 +90,7 @@ def soak(place: Place, minutes: float, users: int, seed: int) -> None:
     faults += [
         f"{name} grew by {course.growth:.1%}, and {MOST_GROWTH:.0%} is allowed"
         for name, course in courses.items()
-        if not course.flat
+        if minutes >= JUDGED_MINUTES and not course.flat
     ]
     if faults:
         raise SoakError("\n".join([f"seed {seed}:", *faults]))

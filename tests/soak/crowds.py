@@ -78,8 +78,11 @@ class Crowd:
             threads.append(threading.Thread(target=one, args=(user, caller), name=user.name))
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:
+            stop.set()
         if found:
             raise SoakError("\n".join(found))
         return tally

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, linear_regression
+from typing import Self
 
 MOST_GROWTH = 0.05
 """From the first third of the time that is judged to the last, in all processes of a function."""
@@ -105,7 +106,7 @@ class Watch:
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self.began = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name="memory")
         self._thread.start()

@@ -542,6 +542,7 @@ class User:
             "admin": account.admin,
             "disabled": account.disabled,
             "metadata": account.metadata,
+            "password_change_required": False,
         }
         if account.pending_email is not None:
             known["pending_email"] = account.pending_email
