@@ -22,7 +22,7 @@ from tests.soak.reports import memory_table, table
 
 LIMITED_SECONDS = 5.0
 """How long each limit lasts."""
-JUDGED_MINUTES = 1.0
+JUDGED_MINUTES = 2.0
 """In less, functions are still loading: what they take of memory is shown, and not judged."""
 
 

@@ -44,12 +44,13 @@ class Course:
 
 
 def judge(processes: Sequence[Samples], began: float, ended: float) -> Course | None:
-    """How the processes went that were there from the warm-up's end on; None if none was."""
-    start = began + (ended - began) * WARM_UP
+    """How the processes went that were there for half of the warm-up and to the end, or None."""
+    warm_up = (ended - began) * WARM_UP
+    start = began + warm_up
     third = (ended - start) / 3
     first, last, slopes = [], [], []
     for samples in processes:
-        if not samples or samples[0][0] > start:
+        if not samples or samples[0][0] > start - warm_up / 2:
             continue
         early = [size for at, size in samples if start <= at < start + third]
         late = [size for at, size in samples if ended - third <= at <= ended]
