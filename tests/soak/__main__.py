@@ -15,7 +15,7 @@ from infra.rehearsal.deployments import Deployer
 from infra.rehearsal.errors import RehearsalError
 from tests.races.invariants import disagreements_of_names, is_admin, is_negative, is_user
 from tests.soak.crowds import Crowd, SoakError
-from tests.soak.memory import MOST_GROWTH, Watch
+from tests.soak.memory import MOST_GROWTH, WARM_UP, Watch
 from tests.soak.places import API, AUTHORIZER, STAGE, Place
 from tests.soak.replies import Tally, WrongAnswerError
 from tests.soak.reports import memory_table, table
@@ -76,7 +76,7 @@ def soak(place: Place, minutes: float, users: int, seed: int) -> None:
     crowd = Crowd.gather(place, users, seed)
     began = time.monotonic()
     with Watch(place.cloud_folder) as watch:
-        tally = crowd.walk(60 * minutes)
+        tally = crowd.walk(60 * minutes, arriving=60 * minutes * WARM_UP / 2)
     seconds = time.monotonic() - began
     print(table(tally), f"\n{tally.total} answers in {seconds:.0f} s, each checked\n", flush=True)
     courses = watch.courses()

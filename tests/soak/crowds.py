@@ -52,8 +52,10 @@ class Crowd:
             crowd.users.append(admin)
         return crowd
 
-    def walk(self, seconds: float) -> Tally:
+    def walk(self, seconds: float, arriving: float = 0.0) -> Tally:
         """Let everybody do what they do for so long; what they were answered.
+
+        They come one after the other, within the first `arriving` seconds.
 
         Raises:
             SoakError: somebody was answered what may not be.
@@ -64,6 +66,7 @@ class Crowd:
         def one(user: User, caller: Caller) -> None:
             pause = Random(user.name)  # noqa: S311 - it paces
             try:
+                stop.wait(pause.uniform(0, arriving))
                 while time.monotonic() < deadline and not stop.wait(
                     pause.uniform(0, LONGEST_PAUSE)
                 ):
