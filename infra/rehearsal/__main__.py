@@ -90,7 +90,7 @@ def _hold_to_contract(suite: str, target: Target) -> None:
 def _soak(deployer: Deployer, cloud_folder: Path) -> None:
     deployed = ["--deployed", str(deployer.checkout), deployer.endpoint, str(cloud_folder)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak", "--minutes", "0.15", "--users", "8", *deployed],
+        [sys.executable, "-m", "tests.soak", "--minutes", "0.1", "--users", "8", *deployed],
         cwd=CHECKOUT,
         check=False,
     )
