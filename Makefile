@@ -6,8 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test races test-node bench lint format \
-  lock openapi round-trips audit package deploy status report destroy destroy-data rehearse soak clean
+.PHONY: help run mail admin users rotate-keys revoke-key test races test-node faults faults-table \
+  fuzz bench lint format lock openapi round-trips audit package deploy status report destroy \
+  destroy-data rehearse soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,11 @@ help: ## List the commands
 	$(PYTHON) -m venv --clear .venv-bench
 	@# The lock is complete. pip of Python 3.11 takes an extra's requirement for one that is not pinned.
 	.venv-bench/bin/pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements-bench.txt
+	@touch $@
+
+.venv-fuzz/.installed: requirements-fuzz.txt
+	$(PYTHON) -m venv --clear .venv-fuzz
+	.venv-fuzz/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
 run: .venv/.installed .venv-cloud/.installed ## Serve the API locally (PORT=8000)
@@ -59,8 +65,19 @@ test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
 
+faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; make test tries a part)
+	FAULTS=all $(BIN)/pytest --timeout 0 tests/faults
+
+faults-table: .venv/.installed ## Write the table of docs/security/faults.md
+	FAULTS=table $(BIN)/pytest tests/faults
+
 bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
 	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
+
+# Where there is no wheel of atheris, the rest is fuzzed without it.
+fuzz: .venv/.installed .venv-cloud/.installed ## Look for what no test thought of (MINUTES=15, SEED=another each time)
+	@$(MAKE) -s .venv-fuzz/.installed || echo "atheris cannot be installed here."
+	@exec $(BIN)/python -m fuzz "$$MINUTES" "$$SEED"
 
 lint: .venv/.installed ## Check style, types and architecture
 	$(BIN)/ruff check .
@@ -83,7 +100,7 @@ openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
 
 lock: .venv/.installed ## Pin every requirement anew, with hashes
-	for name in requirements requirements-dev requirements-cloud requirements-bench; do \
+	for name in requirements requirements-dev requirements-cloud requirements-bench requirements-fuzz; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' $$name.in -o $$name.txt || exit 1; \
@@ -114,5 +131,5 @@ soak: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and us
 	@exec $(BIN)/python -m tests.soak --minutes "$$MINUTES" --users "$$USERS" --seed "$$SEED"
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-cloud .venv-bench build .chalice/deployments examples/verify/node/node_modules .*_cache
+	rm -rf .venv .venv-* build .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

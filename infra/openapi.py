@@ -101,6 +101,64 @@ _PATH_PARAMETERS: Mapping[str, _Json] = {
     },
 }
 
+_SHOWN = "$response.body#/"
+_LISTED = f"{_SHOWN}data/0/"
+_REFRESH: _Json = {
+    "operationId": "refresh",
+    "requestBody": {"refresh_token": f"{_SHOWN}refresh_token"},
+    "description": "The refresh token keeps its holder logged in.",
+}
+_END_SESSION: _Json = {
+    "operationId": "end_session",
+    "parameters": {"session_id": f"{_SHOWN}session_id"},
+    "description": "The session can be ended from any other.",
+}
+
+
+def _about_user(operation: str, public_id: str) -> _Json:
+    return {
+        "operationId": operation,
+        "parameters": {"public_id": public_id},
+        "description": "The user can be looked at, changed and looked after.",
+    }
+
+
+def _next_page(operation: str, **parameters: str) -> _Json:
+    return {
+        "operationId": operation,
+        "parameters": {**parameters, "cursor": f"{_SHOWN}next_cursor"},
+        "description": "The next page, if there is a `next_cursor`.",
+    }
+
+
+_LINKS: Mapping[str, Mapping[str, _Json]] = {
+    "register": {"refresh": _REFRESH, "endSession": _END_SESSION},
+    "login": {"refresh": _REFRESH, "endSession": _END_SESSION},
+    "refresh": {"refresh": _REFRESH, "endSession": _END_SESSION},
+    "change_password": {"refresh": _REFRESH, "endSession": _END_SESSION},
+    "list_sessions": {
+        "endSession": {**_END_SESSION, "parameters": {"session_id": f"{_LISTED}session_id"}}
+    },
+    "list_users": {
+        "next": _next_page("list_users"),
+        "user": _about_user("get_user", f"{_LISTED}public_id"),
+        "change": _about_user("change_user", f"{_LISTED}public_id"),
+        "activity": _about_user("list_activity", f"{_LISTED}public_id"),
+        "endSessions": _about_user("end_sessions_of", f"{_LISTED}public_id"),
+        "close": _about_user("close_account", f"{_LISTED}public_id"),
+    },
+    "get_user": {
+        "change": _about_user("change_user", f"{_SHOWN}public_id"),
+        "activity": _about_user("list_activity", f"{_SHOWN}public_id"),
+        "export": _about_user("export_user", f"{_SHOWN}public_id"),
+        "endSessions": _about_user("end_sessions_of", f"{_SHOWN}public_id"),
+        "close": _about_user("close_account", f"{_SHOWN}public_id"),
+    },
+    "change_user": {"user": _about_user("get_user", f"{_SHOWN}public_id")},
+    "list_activity": {"next": _next_page("list_activity", public_id="$request.path.public_id")},
+}
+"""What the answer of an operation, by its name, is good for next."""
+
 _DOMAIN_TYPES: Mapping[type, _Json] = {
     EmailAddress: {
         "type": "string",
@@ -245,7 +303,10 @@ def _describe_operation(tag: str, operation: Operation) -> _Json:
         described["requestBody"] = _request_body(_JSON, operation.body, operation.body_required)
     if operation.form is not None:
         described["requestBody"] = _request_body(_FORM, operation.form, required=True)
-    described["responses"] = {str(operation.status): _success(operation)}
+    answered = _success(operation)
+    if links := _LINKS.get(operation.view.__name__):
+        answered["links"] = links
+    described["responses"] = {str(operation.status): answered}
     return described
 
 

@@ -19,6 +19,7 @@ from types_boto3_dynamodb import DynamoDBClient
 from types_boto3_ssm import SSMClient
 
 from chalicelib.keys.parameters import Parameter
+from chalicelib.store.revocations import COPIES, key_copy
 from infra.stacks import deploy_data_stack
 
 STAGE = "test"
@@ -152,6 +153,12 @@ class Cloud:
 
     def withdraw(self, key_id: str) -> None:
         self.ssm.delete_parameter(Name=f"/accounts/{STAGE}/public-keys/{key_id}")
+
+    def revoke_key(self, key_id: str) -> None:
+        """Put every row that says so, as an operator does."""
+        for copy in range(COPIES):
+            row = {"token_id": {"S": key_copy(key_id, copy)}, "expires_at": {"N": "99999999999"}}
+            self.dynamodb.put_item(TableName=REVOKED_TOKENS, Item=row)
 
     def rows(self, table: str = USERS) -> list[dict[str, Any]]:
         return [dict(row) for row in self.dynamodb.scan(TableName=table)["Items"]]

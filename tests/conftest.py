@@ -12,6 +12,11 @@ from tests.fakes import START, FakeClock
 # The same examples everywhere and every time: a failure is one that anybody can repeat.
 settings.register_profile("accounts", deadline=None, derandomize=True, database=None)
 settings.load_profile("accounts")
+# But for `make fuzz`, which names a seed, and has time for more.
+if "ACCOUNTS_FUZZ_EXAMPLES" in os.environ:
+    examples = int(os.environ["ACCOUNTS_FUZZ_EXAMPLES"])
+    settings.register_profile("fuzz", deadline=None, database=None, max_examples=examples)
+    settings.load_profile("fuzz")
 
 
 @pytest.fixture(autouse=True, scope="session")

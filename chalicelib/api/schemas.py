@@ -27,6 +27,11 @@ _Time = Annotated[
 ]
 
 
+_FOR_ADMINS = ("admin", "disabled", "password_change_required")
+_Cursor = Annotated[
+    str,
+    Meta(description="The last page's `next_cursor`.", extra_json_schema={"minLength": 1}),
+]
 _MailedToken = Annotated[str, Meta(examples=["mt1_Gk5CqRhBQ9aY…"])]
 
 
@@ -112,8 +117,11 @@ class ResetForm(Struct, forbid_unknown_fields=True):
 class ChangeUserBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to change of a user. What is not named stays as it is."""
 
-    RULE: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
-    """What JSON Schema calls the rule between fields."""
+    RULE: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [{"required": [name]} for name in ("username", "metadata", "email", *_FOR_ADMINS)],
+        "dependentSchemas": {"email": {"properties": dict.fromkeys(_FOR_ADMINS, False)}},
+    }
+    """What JSON Schema calls the rules between fields."""
 
     username: Annotated[Username, Meta(examples=["Zoë"])] | UnsetType = UNSET
     metadata: Annotated[Metadata, Meta(examples=[{"theme": "dark"}])] | UnsetType = UNSET
@@ -148,16 +156,21 @@ class ListQuery(Struct):
     """Which users to list."""
 
     limit: Annotated[int, Meta(ge=1, le=100, description="How many at the most.")] = 50
-    cursor: Annotated[str, Meta(description="The last page's `next_cursor`.")] | None = None
+    cursor: _Cursor | None = None
     email: Annotated[str, Meta(description="Find the one user of this email.")] | None = None
     username: Annotated[str, Meta(description="Find the one user of this name.")] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an empty cursor also where none is read."""
+        if self.cursor == "":
+            raise InvalidInputError({"cursor": "Not a cursor of this list."})
 
 
 class ActivityQuery(Struct):
     """Which part of an account's activity to list."""
 
     limit: Annotated[int, Meta(ge=1, le=100, description="How many at the most.")] = 50
-    cursor: Annotated[str, Meta(description="The last page's `next_cursor`.")] | None = None
+    cursor: _Cursor | None = None
 
 
 class DoneView(Struct, kw_only=True):

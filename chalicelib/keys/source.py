@@ -8,6 +8,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.answers import require_answers
 from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.tokens import PublicKey, SigningKey
@@ -57,11 +58,11 @@ class SsmKeySource:
             answer = self._client.get_parameter(
                 Name=f"{self._path}/{private_name(key_id)}", WithDecryption=True
             )
-        except (BotoCoreError, ClientError) as fault:
+            return SigningKey(key_id, answer["Parameter"]["Value"])
+        except (BotoCoreError, ClientError, KeyError) as fault:
             if is_missing(fault):
                 return None
             raise _unavailable(fault) from fault
-        return SigningKey(key_id, answer["Parameter"]["Value"])
 
     @cached_property
     def _client(self) -> Any:
@@ -74,10 +75,11 @@ class SsmKeySource:
             ),
         )
         LIMITS.watch(client)
+        require_answers(client)
         return client
 
 
-def is_missing(fault: BotoCoreError | ClientError) -> bool:
+def is_missing(fault: Exception) -> bool:
     """Whether a call failed only because there is no such parameter."""
     return isinstance(fault, ClientError) and fault.response["Error"].get("Code") == _MISSING
 

@@ -12,6 +12,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from chalicelib.answers import require_answers
 from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
@@ -50,7 +51,7 @@ class SesMailer:
         """
         address = ascii_address(mail.address)
         try:
-            self._client.send_email(
+            answer = self._client.send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [address]},
                 Content={
@@ -69,6 +70,9 @@ class SesMailer:
             if code in _PERMANENT or isinstance(fault, ParamValidationError):
                 raise MailRefusedError from None
             raise UnavailableError from None
+        if "MessageId" not in answer:
+            _log.error("a mail was not sent, as far as can be told")
+            raise UnavailableError
 
     @cached_property
     def _client(self) -> Any:
@@ -81,6 +85,7 @@ class SesMailer:
             ),
         )
         LIMITS.watch(client)
+        require_answers(client)
         return client
 
 

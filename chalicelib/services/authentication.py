@@ -8,6 +8,8 @@ from chalicelib.domain.tokens import AccessClaims
 from chalicelib.services.tokens import TokenVerifier
 
 _SCHEME = "bearer"
+_BLANKS = " \t"
+"""What HTTP allows around a header's value (RFC 9110, section 5.6.3). Python strips more."""
 
 
 class StandingStore(Protocol):
@@ -52,8 +54,9 @@ class Authenticator:
 
 def _token_of(authorization: str) -> str:
     """The token in an Authorization header; the scheme's case does not matter (RFC 9110, 11.1)."""
-    scheme, _, rest = authorization.strip().partition(" ")
-    token = rest.strip() if scheme.lower() == _SCHEME else authorization.strip()
+    value = authorization.strip(_BLANKS)
+    scheme, _, rest = value.partition(" ")
+    token = rest.strip(_BLANKS) if scheme.lower() == _SCHEME else value
     if not token:
         raise TokenMissingError
     return token

@@ -5,6 +5,7 @@ One dialect: what is issued here is all that is accepted here. Any JWT library c
 
 import base64
 import binascii
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -19,13 +20,14 @@ from chalicelib.domain.errors import TokenExpiredError, TokenInvalidError
 from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.domain.tokens import (
     LEEWAY_SECONDS,
+    LONGEST_ACCESS_TOKEN_SECONDS,
     AccessClaims,
     AccessToken,
     PublicKey,
     SigningKey,
     is_session_id,
 )
-from chalicelib.domain.users import User
+from chalicelib.domain.users import User, is_public_id
 from chalicelib.services.keyring import KeyRing
 
 LONGEST_TOKEN = 4_096
@@ -35,6 +37,8 @@ _ALGORITHM = "RS256"
 _TYPE = "at+jwt"
 _CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "scope", "ver")
 """RFC 9068, section 2.2, the session and the token version. No token is without one of these."""
+_TEXTS = ("sub", "client_id", "jti", "sid", "scope")
+"""Those that are text; that `iss` and `aud` are, their comparison shows."""
 _RSA = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 
@@ -124,6 +128,7 @@ class TokenVerifier:
             )
         except jwt.InvalidTokenError:
             raise TokenInvalidError from None
+        _members(token.split(".")[1])  # PyJWT takes a member that is there twice for its last
         return self._in_time(claims, key)
 
     def _in_time(self, claims: dict[str, Any], key: PublicKey) -> AccessClaims:
@@ -136,7 +141,12 @@ class TokenVerifier:
             raise TokenInvalidError
         if expires_at <= now - LEEWAY_SECONDS:
             raise TokenExpiredError
-        if not (isinstance(claims["sid"], str) and is_session_id(claims["sid"])):
+        # Whatever ends a token is kept for as long as ours may live, and no longer.
+        if expires_at - issued_at > LONGEST_ACCESS_TOKEN_SECONDS:
+            raise TokenInvalidError
+        if not all(isinstance(claims[name], str) for name in _TEXTS):
+            raise TokenInvalidError
+        if not (is_public_id(claims["sub"]) and is_session_id(claims["sid"])):
             raise TokenInvalidError
         return AccessClaims(
             public_id=claims["sub"],
@@ -156,10 +166,7 @@ def _key_id(token: str) -> str:
     parts = token.split(".")
     if len(token) > LONGEST_TOKEN or len(parts) != 3 or not all(map(_is_canonical, parts)):  # noqa: PLR2004 - RFC 7515, section 3.1
         raise TokenInvalidError
-    try:
-        header = jwt.get_unverified_header(token)
-    except (jwt.InvalidTokenError, ValueError, RecursionError):
-        raise TokenInvalidError from None
+    header = _members(parts[0])
     key_id = header.get("kid")
     if (
         header.get("alg") != _ALGORITHM
@@ -169,6 +176,30 @@ def _key_id(token: str) -> str:
     ):
         raise TokenInvalidError
     return key_id
+
+
+def _members(part: str) -> dict[str, Any]:
+    """The members of a token's header, or of its claims.
+
+    Raises:
+        TokenInvalidError: they are not a JSON object in UTF-8, or one is there twice: of such,
+            parsers take the first or the last (RFC 7515, section 4; RFC 7519, section 4).
+    """
+    try:
+        octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        value = json.loads(octets.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise TokenInvalidError from None
+    if not isinstance(value, dict):
+        raise TokenInvalidError
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
 
 
 def _is_canonical(part: str) -> bool:

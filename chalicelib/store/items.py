@@ -20,6 +20,7 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import GlobalSecondaryIndex, Projection
 from pynamodb.models import Model
 
+from chalicelib.answers import require_answers
 from chalicelib.deadlines import CallLimits
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.store.faults import translating_faults
@@ -206,6 +207,7 @@ class _TimedConnection(Connection):
         client = super().client
         if client is not self._watched:
             LIMITS.watch(client)
+            require_answers(client)
             self._watched = client
         return client
 
@@ -266,7 +268,7 @@ def read_together(
         table["Keys"] += wanted
     with translating_faults():
         answer = connection.dispatch("BatchGetItem", {"RequestItems": request})
-    if answer.get("UnprocessedKeys"):
+    if "Responses" not in answer or answer.get("UnprocessedKeys"):
         raise UnavailableError
     return {
         model: [

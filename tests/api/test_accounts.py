@@ -352,3 +352,11 @@ def test_a_cursor_does_not_tell_who_is_where(client: Client, admin: str) -> None
     token = client.register(8)
     cursor = client.get("/user?limit=1", token=admin).json()["next_cursor"]
     assert client.get(f"/user?cursor={cursor}", token=token).status == 403
+
+
+@pytest.mark.parametrize("found_by", ["", "&email=user-1@example.com", "&username=nobody"])
+def test_an_empty_cursor_is_refused_whatever_is_looked_for(client: Client, found_by: str) -> None:
+    admin = client.register_admin()
+    answer = client.get(f"/user?cursor={found_by}", token=admin)
+    assert answer.status == 400
+    assert answer.json()["errors"] == {"cursor": "Not a cursor of this list."}

@@ -9,10 +9,9 @@ from chalicelib.container import Container, use
 from chalicelib.domain.sessions import RefreshToken
 from chalicelib.keys.parameters import new_signing_key
 from chalicelib.settings import Settings
-from chalicelib.store.revocations import COPIES, key_copy
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Answer
-from tests.aws import REVOKED_TOKENS, SESSIONS, Cloud
+from tests.aws import SESSIONS, Cloud
 from tests.fakes import FakeClock, public_id
 from tests.samples import PASSWORD, claims_of, header_of
 
@@ -443,11 +442,11 @@ def test_a_token_of_a_revoked_key_is_dead_and_its_session_is_not(
     use(Container(stage, clock))  # whose keys are read anew, and nobody else's
     token_set = client.log_in()
     revoked = header_of(token_set["Authorization"])["kid"]
-    _revoke(cloud, "another")
+    cloud.revoke_key("another")
     assert works(client, token_set["Authorization"])
     for parameter in new_signing_key(clock()):
         cloud.put(parameter)
-    _revoke(cloud, revoked)
+    cloud.revoke_key(revoked)
     withdrawn = cloud.ssm.get_parameter(Name=f"/accounts/test/public-keys/{revoked}")["Parameter"]
     cloud.withdraw(revoked)
     try:
@@ -467,9 +466,3 @@ def test_a_token_of_a_revoked_key_is_dead_and_its_session_is_not(
         cloud.ssm.put_parameter(
             Name=withdrawn["Name"], Value=withdrawn["Value"], Type="String", Overwrite=True
         )
-
-
-def _revoke(cloud: Cloud, key_id: str) -> None:
-    for copy in range(COPIES):
-        row = {"token_id": {"S": key_copy(key_id, copy)}, "expires_at": {"N": "99999999999"}}
-        cloud.dynamodb.put_item(TableName=REVOKED_TOKENS, Item=row)

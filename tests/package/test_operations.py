@@ -67,6 +67,7 @@ _BY_THE_FIRST_REQUEST = {
     "botocore",
     "chalicelib.domain.principals",
     "chalicelib.domain.users",
+    "chalicelib.answers",
     "chalicelib.keys",
     "chalicelib.keys.parameters",
     "chalicelib.keys.source",

@@ -53,7 +53,18 @@ def test_no_token_is_told_from_a_bad_one(authenticator: Authenticator, header: s
 
 @pytest.mark.parametrize(
     "form",
-    ["Basic {}", "Bearer Bearer {}", "Bearer{}", "Bearer:{}", "Token {}", "Bearer {},{}", "x {}"],
+    [
+        *(
+            "Basic {}",
+            "Bearer Bearer {}",
+            "Bearer{}",
+            "Bearer:{}",
+            "Token {}",
+            "Bearer {},{}",
+            "x {}",
+        ),
+        *("Bearer {}\n", "{}\x1f", "\xa0{}", "Bearer \u3000{}", "\x85Bearer {}"),
+    ],
 )
 def test_another_scheme_is_refused(authenticator: Authenticator, token: str, form: str) -> None:
     with pytest.raises(TokenInvalidError):

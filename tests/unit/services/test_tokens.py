@@ -21,7 +21,11 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from chalicelib.domain.errors import TokenExpiredError, TokenInvalidError, UnavailableError
-from chalicelib.domain.tokens import LEEWAY_SECONDS, PublicKey
+from chalicelib.domain.tokens import (
+    LEEWAY_SECONDS,
+    LONGEST_ACCESS_TOKEN_SECONDS,
+    PublicKey,
+)
 from chalicelib.keys.parameters import Parameter
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.tokens import LONGEST_TOKEN, TokenIssuer, TokenVerifier
@@ -345,6 +349,39 @@ def test_a_critical_extension_is_refused(
     verifier: TokenVerifier, forge: Forge, crit: object
 ) -> None:
     _refused(verifier, forge(header={"crit": crit}))
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("other", ['"typ": "at+jwt"', '"sub": "a"', '"x": {"a": 1, "a": 1}'])
+def test_a_member_that_is_there_twice_is_refused(
+    verifier: TokenVerifier, token: str, pem: str, part: int, other: str
+) -> None:
+    parts = [json.dumps(header_of(token) | {"sub": "b"}), json.dumps(claims_of(token))]
+    parts[1] = parts[1][:-1] + ', "typ": "at+jwt"}'
+    parts[part] = parts[part][:-1] + f", {other}}}"
+    _refused(verifier, signed(parts[0].encode(), parts[1].encode(), pem))
+
+
+@pytest.mark.parametrize("claim", ["client_id", "jti", "scope", "sub", "sid"])
+@pytest.mark.parametrize("value", [1, True, ["a"], {"a": "b"}])
+def test_text_that_is_none_is_refused(
+    verifier: TokenVerifier, forge: Forge, claim: str, value: object
+) -> None:
+    _refused(verifier, forge(claims={claim: value}))
+
+
+@pytest.mark.parametrize("sub", ["", "me", "a" * 2_000, public_id(1).upper() + "A", "user#1"])
+def test_a_subject_that_is_no_users_identifier_is_refused(
+    verifier: TokenVerifier, forge: Forge, sub: str
+) -> None:
+    _refused(verifier, forge(claims={"sub": sub}))
+
+
+def test_a_token_that_lives_longer_than_a_setting_may_give_is_refused(
+    verifier: TokenVerifier, forge: Forge
+) -> None:
+    verifier.verify(forge(claims={"exp": NOW + LONGEST_ACCESS_TOKEN_SECONDS}))
+    _refused(verifier, forge(claims={"exp": NOW + LONGEST_ACCESS_TOKEN_SECONDS + 1}))
 
 
 def test_an_unencoded_payload_is_refused(verifier: TokenVerifier, forge: Forge) -> None:
