@@ -22,6 +22,8 @@ from tests.soak.reports import memory_table, table
 
 LIMITED_SECONDS = 5.0
 """How long each limit lasts."""
+MOST_REFUSED = 0.1
+"""The part of all answers that may be 429 or 503 without a limit: a machine may be that busy."""
 JUDGED_MINUTES = 2.0
 """In less, functions are still loading: what they take of memory is shown, and not judged."""
 
@@ -84,7 +86,7 @@ def soak(place: Place, minutes: float, users: int, seed: int) -> None:
     past_the_limits(place, crowd)
     afterwards = crowd.walk(LIMITED_SECONDS)
     _say("after the limits", afterwards)
-    if afterwards.refusals.total():
+    if afterwards.refusals.total() > MOST_REFUSED * afterwards.total:
         raise SoakError(f"seed {seed}: refusals after the limits: {afterwards.refusals}")
     faults = list(left_behind(place))
     faults += [

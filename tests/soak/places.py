@@ -10,6 +10,7 @@ import boto3
 
 from infra.rehearsal.cloud import deployer_environment
 from infra.rehearsal.deployments import Deployer, Target
+from infra.rehearsal.errors import RehearsalError
 
 STAGE = "dev"
 API = f"accounts-{STAGE}"
@@ -32,10 +33,14 @@ class Place:
         return self.deployer.target(STAGE)
 
     def promote(self, email: str) -> None:
-        """Make an account an admin's, as the operator does."""
+        """Make an account an admin's, as the operator does.
+
+        Raises:
+            RehearsalError: the command fails.
+        """
         outcome = self.deployer.make("admin", STAGE, EMAIL=email)
         if outcome.status:
-            raise RuntimeError(outcome.output)
+            raise RehearsalError(f"make admin STAGE={STAGE} failed:\n{outcome.output}")
 
     def tables(self) -> dict[str, list[Row]]:
         """Every row of the tables that have to agree."""
