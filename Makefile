@@ -8,7 +8,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help run mail admin users rotate-keys revoke-key test races test-node faults faults-table \
   fuzz bench lint format lock openapi round-trips audit package deploy status report destroy \
-  destroy-data rehearse clean
+  destroy-data rehearse soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ destroy-data: .venv/.installed ## Delete a stage's data, once its name is typed 
 
 rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and hold it to the contract
 	@exec $(BIN)/python -m infra.rehearsal
+
+soak: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and use it like many people (MINUTES=3 USERS=20 SEED=…)
+	@exec $(BIN)/python -m tests.soak --minutes "$$MINUTES" --users "$$USERS" --seed "$$SEED"
 
 clean: ## Remove what was built (the local cloud's data stays)
 	rm -rf .venv .venv-* build .chalice/deployments examples/verify/node/node_modules .*_cache

@@ -29,6 +29,10 @@ GATEWAY_RESPONSES: Mapping[str, type[AccountsError]] = {
     "UNSUPPORTED_MEDIA_TYPE": errors.UnsupportedMediaTypeError,
     "THROTTLED": errors.TooManyRequestsError,
     "QUOTA_EXCEEDED": errors.TooManyRequestsError,
-    # The function crashed, was throttled, or did not answer in time.
+    # The function crashed, was throttled, did not answer in time, or is not there. Each is named:
+    # sources differ on whether another one has the fallback's status, or keeps its own (504).
+    "INTEGRATION_FAILURE": errors.UnavailableError,
+    "INTEGRATION_TIMEOUT": errors.UnavailableError,
+    "API_CONFIGURATION_ERROR": errors.UnavailableError,
     "DEFAULT_5XX": errors.UnavailableError,
 }

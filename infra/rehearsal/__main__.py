@@ -62,6 +62,9 @@ def _rehearse(folder: Path, suite: str) -> None:
         _say("the same URL")
         _status(second)
 
+        _title("many users, and more than there is room for")
+        _soak(second, cloud_folder)
+
     _title("the contract, with make run")
     with running_locally(folder / "local") as local:
         _hold_to_contract(suite, local)
@@ -82,6 +85,17 @@ def _status(deployer: Deployer) -> None:
 
 def _hold_to_contract(suite: str, target: Target) -> None:
     _pytest(suite, target.environment)
+
+
+def _soak(deployer: Deployer, cloud_folder: Path) -> None:
+    deployed = ["--deployed", str(deployer.checkout), deployer.endpoint, str(cloud_folder)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak", "--minutes", "0.1", "--users", "8", *deployed],
+        cwd=CHECKOUT,
+        check=False,
+    )
+    if done.returncode:
+        raise RehearsalError("tests.soak failed, see above")
 
 
 def _pytest(suite: str, environment: dict[str, str]) -> None:

@@ -4,7 +4,9 @@ Runs in the local cloud's own environment, and ships nowhere. ministack 1.5 has 
 API definitions and uses it for CloudFormation alone: PutRestApi, which Chalice sends, falls on
 deaf ears. And it runs functions with its own packages in reach, so that one whose package lacks a
 module would find it all the same. Functions are ready at once here: Chalice looks whether they are
-only every five seconds, which would add up to minutes.
+only every five seconds, which would add up to minutes. Where a function crashed or was throttled,
+API Gateway gives its gateway response for a failed integration; ministack tells the caller what
+went wrong inside.
 """
 
 # ruff: noqa: SLF001 - ministack offers nothing else
@@ -19,6 +21,8 @@ from ministack.services import apigateway_v1 as gateway  # type: ignore[import-n
 from ministack.services import lambda_svc
 
 _handle_request = gateway.handle_request
+_invoke_proxy = gateway._invoke_lambda_proxy_v1
+_proxy_response = gateway._lambda_proxy_response
 _worker_of = lambda_runtime._detect_runtime_binary
 
 
@@ -49,6 +53,23 @@ def _put_rest_api(api_id: str, definition: dict[str, Any]) -> Any:
     return gateway._get_rest_api(api_id)
 
 
+class _NoAnswerError(Exception):
+    """The function did not answer: it crashed, was too late, or was not run at all."""
+
+
+def _answered(result: dict[str, Any]) -> Any:
+    if result.get("error"):
+        raise _NoAnswerError
+    return _proxy_response(result)
+
+
+async def _invoked(*integration: Any, **request: Any) -> Any:
+    try:
+        return await _invoke_proxy(*integration, **request)
+    except _NoAnswerError:
+        return gateway._gw_error("INTEGRATION_FAILURE", "Internal server error")
+
+
 def _isolated(runtime: str) -> tuple[str, str]:
     """Ministack's worker, run by an interpreter that has nothing but its standard library."""
     _, worker = _worker_of(runtime)
@@ -57,6 +78,8 @@ def _isolated(runtime: str) -> tuple[str, str]:
 
 if __name__ == "__main__":
     gateway.handle_request = _bridged
+    gateway._lambda_proxy_response = _answered
+    gateway._invoke_lambda_proxy_v1 = _invoked
     lambda_runtime._detect_runtime_binary = _isolated
     lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.0
     app.main()

@@ -34,11 +34,11 @@ def faults_after(stage: Stage, outcome: Outcome, documented: dict[str, Any]) -> 
     """What is not as it has to be, a line each."""
     found = list(_undocumented(outcome, documented))
     tables = stage.snapshot()
-    users = {row["public_id"]["S"]: row for row in tables["users"] if _is_user(row)}
-    found += _names(tables["users"], users)
-    if not any(_flag(user, "admin") and not _flag(user, "disabled") for user in users.values()):
+    users = {row["public_id"]["S"]: row for row in tables["users"] if is_user(row)}
+    found += disagreements_of_names(tables["users"], users)
+    if not any(map(is_admin, users.values())):
         found.append("no admin is left")
-    found += [f"a negative count: {row}" for row in tables["attempts"] if _is_negative(row)]
+    found += [f"a negative count: {row}" for row in tables["attempts"] if is_negative(row)]
     user = users.get(outcome.scene.public_id)
     found += _acknowledged(outcome, user)
     found += _tokens(stage, outcome, user, tables)
@@ -62,7 +62,7 @@ def _fits(path: str, shape: str) -> bool:
     )
 
 
-def _names(rows: Sequence[Row], users: dict[str, Row]) -> Iterator[str]:
+def disagreements_of_names(rows: Sequence[Row], users: dict[str, Row]) -> Iterator[str]:
     """Users and markers agree: nobody without a name, no name without its user, none twice."""
     expected: dict[str, tuple[str, bool]] = {}
     for public_id, user in users.items():
@@ -143,7 +143,7 @@ def _tokens(
         if outcome.did(operation) and {own["session_id"] for own in scene.token_sets} & alive:
             yield f"{operation}: sessions from before are alive"
     owners = {row["public_id"]["S"] for row in tables["sessions"]}
-    users = {row["public_id"]["S"] for row in tables["users"] if _is_user(row)}
+    users = {row["public_id"]["S"] for row in tables["users"] if is_user(row)}
     if owners - users:
         yield f"sessions of nobody: {owners - users}"
 
@@ -181,7 +181,8 @@ def _passwords(stage: Stage, outcome: Outcome, user: Row | None) -> Iterator[str
         yield f"{right[0]!r} is right, and nobody was told so"
 
 
-def _is_user(row: Row) -> bool:
+def is_user(row: Row) -> bool:
+    """A row of the table of users is one, and not a name's marker."""
     return bool(row["pk"]["S"].startswith("user#"))
 
 
@@ -189,5 +190,11 @@ def _flag(user: Row, name: str) -> bool:
     return bool(user.get(name, {}).get("BOOL", False))
 
 
-def _is_negative(row: Row) -> bool:
+def is_admin(user: Row) -> bool:
+    """Somebody can administer the service."""
+    return _flag(user, "admin") and not _flag(user, "disabled")
+
+
+def is_negative(row: Row) -> bool:
+    """More places were given back than were taken."""
     return "attempts" in row and int(row["attempts"]["N"]) < 0

@@ -21,6 +21,9 @@ def test_every_refusal_of_api_gateway_has_a_meaning_of_ours() -> None:
         ("UNSUPPORTED_MEDIA_TYPE", 415),
         ("THROTTLED", 429),
         ("QUOTA_EXCEEDED", 429),
+        ("INTEGRATION_FAILURE", 503),
+        ("INTEGRATION_TIMEOUT", 503),
+        ("API_CONFIGURATION_ERROR", 503),
         ("DEFAULT_5XX", 503),
     ],
 )
