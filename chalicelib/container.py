@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
     from chalicelib.services.cursors import CursorSigner
+    from chalicelib.services.directory import Directory
     from chalicelib.services.emails import EmailService
     from chalicelib.services.exports import ExportService
     from chalicelib.services.imports import ImportService
@@ -77,7 +78,7 @@ class Container:
 
     @cached_property
     def accounts(self) -> "AccountService":
-        """Registering accounts, looking at them, changing, administering and closing them."""
+        """Registering accounts, changing, administering and closing them."""
         from chalicelib.services.accounts import AccountService
 
         return AccountService(
@@ -87,13 +88,19 @@ class Container:
             self._password_policy,
             self._hasher,
             self._token_sets,
-            self._cursors,
             self._trails,
             verifies_emails=self.settings.email_verification != "off",
             requires_verified_emails=self.settings.email_verification == "require",
             clock=self._clock,
             new_id=self._new_id,
         )
+
+    @cached_property
+    def directory(self) -> "Directory":
+        """Looking at accounts."""
+        from chalicelib.services.directory import Directory
+
+        return Directory(self._users, self._cursors)
 
     @cached_property
     def sessions(self) -> "SessionService":
