@@ -1,7 +1,9 @@
 """Accounts and tokens for serverless teams: what the Lambda functions run."""
 
-from chalicelib import startup
+from chalicelib import postponing, startup
 
 __version__ = "0.1.0"
 
-startup.begin()  # before anything else is imported
+# Before anything else is imported.
+startup.begin()
+postponing.postpone()
