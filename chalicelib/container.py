@@ -101,7 +101,7 @@ class Container:
         """Looking at accounts."""
         from chalicelib.services.directory import Directory
 
-        return Directory(self._users, self._cursors)
+        return Directory(lambda: self._users, self._cursors)
 
     @cached_property
     def sessions(self) -> "SessionService":

@@ -3,6 +3,7 @@
 A module of its own, so that whoever only looks loads nothing to hash or to sign with.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,7 +45,8 @@ class Listing:
 class Directory:
     """What can be seen of accounts."""
 
-    def __init__(self, users: UserReader, cursors: CursorSigner) -> None:
+    def __init__(self, users: Callable[[], UserReader], cursors: CursorSigner) -> None:
+        """`users` is asked when somebody has to be read. Who looks at themselves is known."""
         self._users = users
         self._cursors = cursors
 
@@ -59,7 +61,7 @@ class Directory:
         public_id = caller.named(public_id)
         if public_id == caller.user.public_id and caller.whole:
             return caller.user
-        return read_user(self._users, caller, public_id)
+        return read_user(self._users(), caller, public_id)
 
     def list(self, caller: Principal, limit: int, cursor: str | None) -> Listing:
         """Look through all accounts, newest first.
@@ -70,7 +72,7 @@ class Directory:
             UnavailableError: the store cannot answer now.
         """
         caller.require_admin()
-        page = self._users.page(limit, None if cursor is None else self._cursors.read(cursor))
+        page = self._users().page(limit, None if cursor is None else self._cursors.read(cursor))
         position = page.next_position
         return Listing(page.users, None if position is None else self._cursors.sign(position))
 
@@ -87,10 +89,10 @@ class Directory:
         found = []
         if email is not None:
             key = lookup_key(email)
-            found.append(self._users.find_by_email(key) if key else None)
+            found.append(self._users().find_by_email(key) if key else None)
         if username is not None:
             key = lookup_key(username)
-            found.append(self._users.find_by_username(key) if key else None)
+            found.append(self._users().find_by_username(key) if key else None)
         first, *others = found
         if first is None or any(other != first for other in others):
             return Listing((), None)

@@ -83,7 +83,7 @@ def accounts(
 
 @pytest.fixture
 def directory(users: FakeUserStore) -> Directory:
-    return Directory(users, CursorSigner("secret"))
+    return Directory(lambda: users, CursorSigner("secret"))
 
 
 def _register(
