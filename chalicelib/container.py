@@ -16,6 +16,7 @@ from chalicelib.domain.times import Clock, system_clock
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from pynamodb.connection import Connection
 
     from chalicelib.services.accounts import AccountService
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.services.authentication import Authenticator
     from chalicelib.services.credentials import CredentialService
     from chalicelib.services.cursors import CursorSigner
+    from chalicelib.services.directory import Directory
     from chalicelib.services.emails import EmailService
     from chalicelib.services.exports import ExportService
     from chalicelib.services.imports import ImportService
@@ -77,7 +79,7 @@ class Container:
 
     @cached_property
     def accounts(self) -> "AccountService":
-        """Registering accounts, looking at them, changing, administering and closing them."""
+        """Registering accounts, changing, administering and closing them."""
         from chalicelib.services.accounts import AccountService
 
         return AccountService(
@@ -87,13 +89,19 @@ class Container:
             self._password_policy,
             self._hasher,
             self._token_sets,
-            self._cursors,
             self._trails,
             verifies_emails=self.settings.email_verification != "off",
             requires_verified_emails=self.settings.email_verification == "require",
             clock=self._clock,
             new_id=self._new_id,
         )
+
+    @cached_property
+    def directory(self) -> "Directory":
+        """Looking at accounts."""
+        from chalicelib.services.directory import Directory
+
+        return Directory(lambda: self._users, self._cursors)
 
     @cached_property
     def sessions(self) -> "SessionService":
@@ -192,7 +200,7 @@ class Container:
         from chalicelib.keys.source import SsmKeySource
         from chalicelib.services.keyring import KeyRing
 
-        return KeyRing(SsmKeySource(self.settings.keys_path), self._clock)
+        return KeyRing(SsmKeySource(self.settings.keys_path, self._session), self._clock)
 
     @cached_property
     def key_rotation(self) -> "KeyRotation":
@@ -200,7 +208,7 @@ class Container:
         from chalicelib.keys.store import SsmKeyStore
         from chalicelib.services.key_rotation import KeyRotation
 
-        return KeyRotation(SsmKeyStore(self.settings.keys_path), self._clock)
+        return KeyRotation(SsmKeyStore(self.settings.keys_path, self._session), self._clock)
 
     @cached_property
     def key_revocation(self) -> "KeyRevocation":
@@ -209,7 +217,7 @@ class Container:
         from chalicelib.services.key_revocation import KeyRevocation
         from chalicelib.store.revoked_keys import DynamoRevocationStore
 
-        store = SsmKeyStore(self.settings.keys_path)
+        store = SsmKeyStore(self.settings.keys_path, self._session)
         return KeyRevocation(store, DynamoRevocationStore(self._transactions), self._clock)
 
     @cached_property
@@ -255,7 +263,7 @@ class Container:
             self._sessions,
             self._trails,
             TemplateWriter(settings.product_name),
-            SesMailer(settings.mail_sender) if settings.mail_sender else None,
+            SesMailer(settings.mail_sender, self._session) if settings.mail_sender else None,
             counts=self._attempts,
             link_base_url=settings.link_base_url,
             clock=self._clock,
@@ -422,8 +430,16 @@ class Container:
                 AttemptItem: settings.attempts_table,
                 EventItem: settings.activity_table,
                 MessageItem: settings.outbox_table,
-            }
+            },
+            self._session,
         )
+
+    @cached_property
+    def _session(self) -> "Session":
+        """What clients are made by: it reads once what all of them need."""
+        from chalicelib.aws import SharedSession
+
+        return SharedSession()
 
 
 _current: Container | None = None

@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib import startup
+
 NAMESPACE = "accounts"
 
 _log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ def recording(event: str, **facts: Any) -> Iterator[Record]:
     finally:
         _current.reset(token)
         _log.info(event, extra={"line": _line(record)})
+        startup.end()
 
 
 def note(**facts: Any) -> None:

@@ -73,11 +73,11 @@ def list_users(caller: Principal, query: ListQuery) -> UserListView:
     For admins. `email` and `username` find the one user who has them, or none, and go without
     pages.
     """
-    accounts = container().accounts
+    directory = container().directory
     if query.email is None and query.username is None:
-        listing = accounts.list(caller, query.limit, query.cursor)
+        listing = directory.list(caller, query.limit, query.cursor)
     else:
-        listing = accounts.find(caller, email=query.email, username=query.username)
+        listing = directory.find(caller, email=query.email, username=query.username)
     return UserListView.of(listing, caller)
 
 
@@ -93,7 +93,7 @@ def get_user(caller: Principal, public_id: str) -> UserView:
     `me` stands for the caller. `email` and the fields for admins are shown to the user and to
     admins.
     """
-    return UserView.of(container().accounts.get(caller, public_id), caller)
+    return UserView.of(container().directory.get(caller, public_id), caller)
 
 
 @routes.patch(

@@ -17,8 +17,8 @@ from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Session, TokenSet
 from chalicelib.domain.users import User
-from chalicelib.services.accounts import Listing
 from chalicelib.services.activity import Activity
+from chalicelib.services.directory import Listing
 from chalicelib.services.exports import Export
 
 _Value = TypeVar("_Value")

@@ -1,12 +1,13 @@
 """Reading the key set from SSM Parameter Store."""
 
 import logging
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from chalicelib.answers import require_answers
 from chalicelib.deadlines import CallLimits
@@ -26,8 +27,9 @@ class SsmKeySource:
     botocore is used without boto3, whose import would cost every cold start as much again.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, session: Session | None = None) -> None:
         self._path = path
+        self._session = session or Session()
 
     def public_keys(self) -> tuple[PublicKey, ...]:
         """Read all public keys, newest first.
@@ -36,12 +38,9 @@ class SsmKeySource:
             UnavailableError: Parameter Store cannot answer now, or holds something else.
         """
         try:
-            pages = self._client.get_paginator("get_parameters_by_path").paginate(
-                Path=f"{self._path}/{PUBLIC_KEYS}"
-            )
             keys = [
                 read_public_key(parameter["Name"], parameter["Value"])
-                for page in pages
+                for page in self._pages()
                 for parameter in page["Parameters"]
             ]
         except (BotoCoreError, ClientError, KeyError, TypeError, ValueError) as fault:
@@ -64,9 +63,21 @@ class SsmKeySource:
                 return None
             raise _unavailable(fault) from fault
 
+    def _pages(self) -> Iterator[dict[str, Any]]:
+        """The public parameters; botocore's paginator would be one more thing to load."""
+        position: dict[str, str] = {}
+        while True:
+            page = self._client.get_parameters_by_path(
+                Path=f"{self._path}/{PUBLIC_KEYS}", **position
+            )
+            yield page
+            if not page.get("NextToken"):
+                return
+            position = {"NextToken": page["NextToken"]}
+
     @cached_property
     def _client(self) -> Any:
-        client = botocore.session.get_session().create_client(
+        client = self._session.create_client(
             "ssm",
             config=Config(
                 connect_timeout=LIMITS.connect_seconds,

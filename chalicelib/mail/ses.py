@@ -8,9 +8,9 @@ from email.utils import formataddr
 from functools import cached_property
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.session import Session
 
 from chalicelib.answers import require_answers
 from chalicelib.deadlines import CallLimits
@@ -37,8 +37,9 @@ class SesMailer:
     used without boto3, as for the keys.
     """
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, session: Session | None = None) -> None:
         """`sender` is an address, or a name with an address in angle brackets."""
+        self._session = session or Session()
         name, _, address = sender.rpartition(" <")
         self._sender = _mailbox(name, address.rstrip(">"))
 
@@ -76,7 +77,7 @@ class SesMailer:
 
     @cached_property
     def _client(self) -> Any:
-        client = botocore.session.get_session().create_client(
+        client = self._session.create_client(
             "sesv2",
             config=Config(
                 connect_timeout=LIMITS.connect_seconds,

@@ -1,8 +1,8 @@
-"""Accounts: registering one, looking at them, changing, administering and closing them."""
+"""Accounts: registering one, changing, administering and closing them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from chalicelib.domain.activity import COMMAND, OPERATOR, Act
@@ -12,20 +12,19 @@ from chalicelib.domain.errors import (
     InvalidInputError,
     LastAdminError,
     NotAllowedError,
-    TokenInvalidError,
     UnavailableError,
     UserNotFoundError,
 )
-from chalicelib.domain.names import EmailAddress, Username, lookup_key
+from chalicelib.domain.names import EmailAddress, Username
 from chalicelib.domain.outbox import Errand, Message
 from chalicelib.domain.passwords import NewPassword, Password
 from chalicelib.domain.principals import Principal
 from chalicelib.domain.sessions import Client, Opening, TokenSet
 from chalicelib.domain.times import Clock
 from chalicelib.domain.trails import NO_TRAIL, Trail
-from chalicelib.domain.users import Page, Removal, User, is_public_id
+from chalicelib.domain.users import Removal, User, is_public_id
 from chalicelib.services.credentials import CredentialService
-from chalicelib.services.cursors import CursorSigner
+from chalicelib.services.directory import UserReader, gone, read_user
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.token_sets import TokenSetService
@@ -34,7 +33,7 @@ from chalicelib.services.trails import TrailService
 _ATTEMPTS = 3
 
 
-class UserStore(Protocol):
+class UserStore(UserReader, Protocol):
     """Where users are kept, their email and username unique at every moment."""
 
     def add(
@@ -54,22 +53,6 @@ class UserStore(Protocol):
                 named first if both are taken.
             UnavailableError: the store cannot answer now.
         """
-
-    def get(self, public_id: str) -> User | None:
-        """The user of an identifier, strongly consistent.
-
-        Raises:
-            UnavailableError: the store cannot answer now.
-        """
-
-    def find_by_email(self, key: str) -> User | None:
-        """The user of an email's key, strongly consistent; raises like `get`."""
-
-    def find_by_username(self, key: str) -> User | None:
-        """The user of a username's key, strongly consistent; raises like `get`."""
-
-    def page(self, limit: int, position: str | None) -> Page:
-        """Users, newest first, from a position on; soon consistent; raises like `get`."""
 
     def update(
         self,
@@ -119,14 +102,6 @@ class UserSessionStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of users, and the cursor of the next one (None on the last)."""
-
-    users: tuple[User, ...]
-    next_cursor: str | None
-
-
 class AccountService:
     """What can be done with accounts."""
 
@@ -138,7 +113,6 @@ class AccountService:
         policy: PasswordPolicy,
         hasher: PasswordHasher,
         token_sets: TokenSetService,
-        cursors: CursorSigner,
         trails: TrailService,
         *,
         verifies_emails: bool,
@@ -152,7 +126,6 @@ class AccountService:
         self._policy = policy
         self._hasher = hasher
         self._token_sets = token_sets
-        self._cursors = cursors
         self._trails = trails
         self._verifies_emails = verifies_emails
         self._requires_verified_emails = requires_verified_emails
@@ -200,54 +173,6 @@ class AccountService:
         event = self._trails.event(Act.REGISTERED, user.public_id, COMMAND, actor=OPERATOR)
         self._users.add(user, self._hasher.hash(password), None, trail=Trail((event,)))
         return user
-
-    def get(self, caller: Principal, public_id: str) -> User:
-        """Look at an account; the caller's own needs no further read, unless it is not whole.
-
-        Raises:
-            UserNotFoundError: there is no such user.
-            TokenInvalidError: the caller's account was closed since the request began.
-            UnavailableError: the store cannot answer now.
-        """
-        public_id = caller.named(public_id)
-        if public_id == caller.user.public_id and caller.whole:
-            return caller.user
-        return self._read(caller, public_id)
-
-    def list(self, caller: Principal, limit: int, cursor: str | None) -> Listing:
-        """Look through all accounts, newest first.
-
-        Raises:
-            NotAllowedError: the caller is not an admin.
-            InvalidInputError: the cursor is not from this list.
-            UnavailableError: the store cannot answer now.
-        """
-        caller.require_admin()
-        page = self._users.page(limit, None if cursor is None else self._cursors.read(cursor))
-        position = page.next_position
-        return Listing(page.users, None if position is None else self._cursors.sign(position))
-
-    def find(
-        self, caller: Principal, *, email: str | None = None, username: str | None = None
-    ) -> Listing:
-        """Find the one account that has all the names given, in any spelling, or none.
-
-        Raises:
-            NotAllowedError: the caller is not an admin.
-            UnavailableError: the store cannot answer now.
-        """
-        caller.require_admin()
-        found = []
-        if email is not None:
-            key = lookup_key(email)
-            found.append(self._users.find_by_email(key) if key else None)
-        if username is not None:
-            key = lookup_key(username)
-            found.append(self._users.find_by_username(key) if key else None)
-        first, *others = found
-        if first is None or any(other != first for other in others):
-            return Listing((), None)
-        return Listing((first,), None)
 
     def promote(self, email: EmailAddress) -> bool:
         """Make the account of an email an admin's, for the operator of the service.
@@ -304,7 +229,7 @@ class AccountService:
         before = caller.user if own else None
         for _ in range(_ATTEMPTS):
             if username is not None:
-                before = before or self._read(caller, public_id)
+                before = before or read_user(self._users, caller, public_id)
                 changes = replace(changes, renaming=Renaming(before.username, str(username)))
             changed = self._change(caller, public_id, changes, client)
             if changed is not None:
@@ -344,12 +269,6 @@ class AccountService:
         with suppress(UnavailableError):
             self._sessions.forget(public_id)
 
-    def _read(self, caller: Principal, public_id: str) -> User:
-        user = self._users.get(public_id) if is_public_id(public_id) else None
-        if user is None:
-            raise _gone(caller, public_id)
-        return user
-
     def _change(
         self, caller: Principal, public_id: str, changes: Changes, client: Client
     ) -> User | None:
@@ -369,7 +288,7 @@ class AccountService:
             try:
                 changed = self._users.update(public_id, changes, other_admin=other, trail=trail)
             except UserNotFoundError as fault:
-                raise _gone(caller, public_id) from fault
+                raise gone(caller, public_id) from fault
             if isinstance(changed, User):
                 return changed
             if changed is Unchanged.OTHER_USERNAME:
@@ -424,11 +343,6 @@ class AccountService:
         if public_id != caller.user.public_id:
             return (caller.user.public_id,)
         return (other for other in self._users.admins() if other != public_id)
-
-
-def _gone(caller: Principal, public_id: str) -> AccountsError:
-    """What a missing user means: of the caller's own account, that it was closed meanwhile."""
-    return TokenInvalidError() if public_id == caller.user.public_id else UserNotFoundError()
 
 
 def _no_admin_stays(caller: Principal, public_id: str) -> AccountsError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.sessions import Client, RefreshToken, Session, TokenSet, session_id_in
 from chalicelib.domain.times import Clock
@@ -10,7 +11,9 @@ from chalicelib.domain.tokens import SigningKey
 from chalicelib.domain.users import User
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.refresh_tokens import RefreshTokens
-from chalicelib.services.tokens import TokenIssuer
+
+if TYPE_CHECKING:
+    from chalicelib.services.tokens import TokenIssuer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class TokenSetService:
 
     def __init__(
         self,
-        tokens: TokenIssuer,
+        tokens: "TokenIssuer",
         refresh_tokens: RefreshTokens,
         keys: KeyRing,
         limits: SessionLimits,

@@ -201,6 +201,11 @@ class _TimedConnection(Connection):
 
     _watched: Any = None
 
+    def __init__(self, session: Session, **limits: Any) -> None:
+        super().__init__(**limits)
+        session.set_default_client_config(Config(user_agent=_USER_AGENT))
+        self._session = session
+
     @property
     def client(self) -> Any:
         """The client, made when it is first needed, and again while it has no credentials."""
@@ -213,13 +218,12 @@ class _TimedConnection(Connection):
 
     @property
     def session(self) -> Session:
-        """PynamoDB's session, for a client that has a name to give to AWS.
+        """The process's session, for a client that has a name to give to AWS.
 
         Without one, botocore puts its own together twice for each call: a tenth of a login's CPU.
+        PynamoDB would make a session of its own.
         """
-        session: Session = super().session
-        session.set_default_client_config(Config(user_agent=_USER_AGENT))
-        return session
+        return self._session
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
         # PynamoDB asks DynamoDB to tell the capacity that each call consumes. Nobody here reads it.
@@ -228,13 +232,14 @@ class _TimedConnection(Connection):
             return super()._make_api_call(operation_name, operation_kwargs)
 
 
-def bind(tables: Mapping[type[Model], str]) -> Connection:
+def bind(tables: Mapping[type[Model], str], session: Session | None = None) -> Connection:
     """Point the models at a stage's tables, all through one client of the process.
 
     PynamoDB would make a client for each model and one more for transactions, and every client
     costs a cold start about a tenth of a second of CPU and 11 MB.
     """
     connection = _TimedConnection(
+        session or Session(),
         connect_timeout_seconds=LIMITS.connect_seconds,
         read_timeout_seconds=LIMITS.read_seconds,
         max_retry_attempts=LIMITS.attempts - 1,

@@ -55,6 +55,11 @@ def test_whoever_chooses_no_password_loads_nothing_to_judge_one(service: str) ->
     assert _loaded("range", service) == []
 
 
+def test_whoever_looks_at_themselves_loads_nothing_to_hash_or_sign_with_and_no_store() -> None:
+    unused = ("bcrypt", "cryptography", "jwt", "password_policy", "botocore", "pynamodb")
+    assert _loaded("range", "directory", *unused) == []
+
+
 @pytest.mark.parametrize("service", ["accounts", "credentials"])
 def test_a_register_is_loaded_only_if_a_stage_asks_for_one(service: str) -> None:
     policy = ["chalicelib.services.password_policy"]
@@ -63,7 +68,9 @@ def test_a_register_is_loaded_only_if_a_stage_asks_for_one(service: str) -> None
     assert _loaded("range", service) == [*listed, "chalicelib.breaches.ranges", *policy]
 
 
-@pytest.mark.parametrize("service", ["sessions", "accounts", "credentials", "authenticator"])
+@pytest.mark.parametrize(
+    "service", ["sessions", "accounts", "credentials", "directory", "authenticator"]
+)
 def test_whoever_answers_requests_loads_nothing_to_mail_with(service: str) -> None:
     assert _loaded("off", service, "chalicelib.mail", "courier", "services.outbox") == []
 

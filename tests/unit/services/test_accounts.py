@@ -28,6 +28,7 @@ from chalicelib.services.attempts import AttemptService
 from chalicelib.services.authentication import Authenticator
 from chalicelib.services.credentials import CredentialService
 from chalicelib.services.cursors import CursorSigner
+from chalicelib.services.directory import Directory
 from chalicelib.services.keyring import KeyRing
 from chalicelib.services.password_policy import PasswordPolicy
 from chalicelib.services.passwords import PasswordHasher
@@ -72,13 +73,17 @@ def accounts(
         policy,
         hasher,
         token_sets,
-        CursorSigner("secret"),
         trails,
         verifies_emails=True,
         requires_verified_emails=False,
         clock=clock,
         new_id=FakeIds(),
     )
+
+
+@pytest.fixture
+def directory(users: FakeUserStore) -> Directory:
+    return Directory(lambda: users, CursorSigner("secret"))
 
 
 def _register(
@@ -203,38 +208,38 @@ def test_register_keeps_plain_text_so_that_no_subclass_reaches_the_store(
 
 @pytest.mark.parametrize("name", ["me", SOMEBODY.user.public_id])
 def test_the_caller_is_not_read_again(
-    accounts: AccountService, users: FakeUserStore, name: str
+    directory: Directory, users: FakeUserStore, name: str
 ) -> None:
-    assert accounts.get(SOMEBODY, name) is SOMEBODY.user
+    assert directory.get(SOMEBODY, name) is SOMEBODY.user
     assert users.calls == 0
 
 
-def test_anybody_may_look_at_anybody(accounts: AccountService, users: FakeUserStore) -> None:
+def test_anybody_may_look_at_anybody(directory: Directory, users: FakeUserStore) -> None:
     add(users, a_user(2))
-    assert accounts.get(SOMEBODY, public_id(2)) == a_user(2)
+    assert directory.get(SOMEBODY, public_id(2)) == a_user(2)
 
 
 @pytest.mark.parametrize("name", ["", "you", "ME", public_id(0xABC).upper()])
 def test_what_cannot_be_a_user_is_not_looked_for(
-    accounts: AccountService, users: FakeUserStore, name: str
+    directory: Directory, users: FakeUserStore, name: str
 ) -> None:
     with pytest.raises(UserNotFoundError):
-        accounts.get(SOMEBODY, name)
+        directory.get(SOMEBODY, name)
     assert users.calls == 0
 
 
-def test_nobody_is_not_found(accounts: AccountService) -> None:
+def test_nobody_is_not_found(directory: Directory) -> None:
     with pytest.raises(UserNotFoundError):
-        accounts.get(SOMEBODY, public_id(9))
+        directory.get(SOMEBODY, public_id(9))
 
 
-def test_an_admin_pages_through_all_users(accounts: AccountService, users: FakeUserStore) -> None:
+def test_an_admin_pages_through_all_users(directory: Directory, users: FakeUserStore) -> None:
     for number in range(5):
         add(users, a_user(number))
     seen: list[str] = []
     cursor = None
     for expected in (2, 2, 1):
-        listing = accounts.list(ADMIN, 2, cursor)
+        listing = directory.list(ADMIN, 2, cursor)
         assert len(listing.users) == expected
         seen += [user.public_id for user in listing.users]
         cursor = listing.next_cursor
@@ -243,23 +248,23 @@ def test_an_admin_pages_through_all_users(accounts: AccountService, users: FakeU
 
 
 def test_a_cursor_tells_nothing_that_can_be_changed(
-    accounts: AccountService, users: FakeUserStore
+    directory: Directory, users: FakeUserStore
 ) -> None:
     for number in range(2):
         add(users, a_user(number))
-    cursor = accounts.list(ADMIN, 1, None).next_cursor
+    cursor = directory.list(ADMIN, 1, None).next_cursor
     assert cursor is not None
     with pytest.raises(InvalidInputError):
-        accounts.list(ADMIN, 1, cursor[:-2])
+        directory.list(ADMIN, 1, cursor[:-2])
 
 
-def test_only_an_admin_lists_or_finds(accounts: AccountService, users: FakeUserStore) -> None:
+def test_only_an_admin_lists_or_finds(directory: Directory, users: FakeUserStore) -> None:
     with pytest.raises(NotAllowedError):
-        accounts.list(SOMEBODY, 50, None)
+        directory.list(SOMEBODY, 50, None)
     with pytest.raises(NotAllowedError):
-        accounts.list(SOMEBODY, 50, "not a cursor")
+        directory.list(SOMEBODY, 50, "not a cursor")
     with pytest.raises(NotAllowedError):
-        accounts.find(SOMEBODY, email=SOMEBODY.user.email)
+        directory.find(SOMEBODY, email=SOMEBODY.user.email)
     assert users.calls == 0
 
 
@@ -283,11 +288,11 @@ def test_only_an_admin_lists_or_finds(accounts: AccountService, users: FakeUserS
     ids=lambda value: str(value)[:60],
 )
 def test_an_admin_finds_the_one_user_of_all_the_names_given(
-    accounts: AccountService, users: FakeUserStore, names: dict[str, str], found: list[int]
+    directory: Directory, users: FakeUserStore, names: dict[str, str], found: list[int]
 ) -> None:
     for number in (1, 2):
         add(users, a_user(number))
-    listing = accounts.find(ADMIN, **names)
+    listing = directory.find(ADMIN, **names)
     assert [user.public_id for user in listing.users] == list(map(public_id, found))
     assert listing.next_cursor is None
 
@@ -315,13 +320,13 @@ def test_nobody_becomes_an_admin(accounts: AccountService) -> None:
 
 
 def test_a_store_that_is_down_is_not_taken_for_an_empty_one(
-    accounts: AccountService, users: FakeUserStore
+    accounts: AccountService, directory: Directory, users: FakeUserStore
 ) -> None:
     users.down = True
     for ask in (
-        lambda: accounts.get(SOMEBODY, public_id(2)),
-        lambda: accounts.list(ADMIN, 50, None),
-        lambda: accounts.find(ADMIN, email="user-1@example.com"),
+        lambda: directory.get(SOMEBODY, public_id(2)),
+        lambda: directory.list(ADMIN, 50, None),
+        lambda: directory.find(ADMIN, email="user-1@example.com"),
         lambda: accounts.promote(EmailAddress.parse("user-1@example.com")),
         lambda: _register(accounts),
     ):
@@ -658,7 +663,11 @@ def test_a_username_that_changes_meanwhile_is_read_again(
 
 
 def test_whoever_left_meanwhile_is_told_that_their_token_is_dead(
-    accounts: AccountService, other: Principal, admin: Principal, users: FakeUserStore
+    accounts: AccountService,
+    directory: Directory,
+    other: Principal,
+    admin: Principal,
+    users: FakeUserStore,
 ) -> None:
     del users.rows[OTHER.public_id]
     large = Principal(OTHER, other.session_id, whole=False)
@@ -667,17 +676,17 @@ def test_whoever_left_meanwhile_is_told_that_their_token_is_dead(
     with pytest.raises(TokenInvalidError):
         accounts.change(other, "me", Changes(metadata={}), CLIENT)
     with pytest.raises(TokenInvalidError):
-        accounts.get(large, "me")
+        directory.get(large, "me")
     with pytest.raises(UserNotFoundError):
         _to(accounts, admin, OTHER.public_id, "Zoë")
 
 
 def test_a_caller_who_did_not_arrive_whole_is_read_once_more(
-    accounts: AccountService, other: Principal, users: FakeUserStore
+    directory: Directory, other: Principal, users: FakeUserStore
 ) -> None:
     kept = users.change(OTHER.public_id, metadata={"a": "x" * 2_000})
     calls = users.calls
-    assert accounts.get(Principal(OTHER, other.session_id, whole=False), "me") == kept
+    assert directory.get(Principal(OTHER, other.session_id, whole=False), "me") == kept
     assert users.calls == calls + 1
 
 

@@ -31,7 +31,6 @@ from chalicelib.domain.users import Credentials, FormerEmail, User
 from chalicelib.services.accounts import AccountService
 from chalicelib.services.attempts import AttemptService
 from chalicelib.services.credentials import CredentialService
-from chalicelib.services.cursors import CursorSigner
 from chalicelib.services.emails import EmailService
 from chalicelib.services.mailed_tokens import MailedTokenReader
 from chalicelib.services.password_policy import PasswordPolicy
@@ -790,7 +789,6 @@ def accounts(
         policy,
         hasher,
         token_sets,
-        CursorSigner("secret"),
         trails,
         clock=clock,
         new_id=FakeIds(),
