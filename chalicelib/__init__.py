@@ -1,9 +1,7 @@
 """Accounts and tokens for serverless teams: what the Lambda functions run."""
 
-from chalicelib import postponing, startup
+from chalicelib import startup
 
 __version__ = "0.1.0"
 
-# Before anything else is imported.
-startup.begin()
-postponing.postpone()
+startup.begin()  # before anything else is imported

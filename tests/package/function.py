@@ -9,7 +9,6 @@ import json
 import sys
 import time
 import traceback
-from types import ModuleType
 
 _SECONDS = 60
 
@@ -41,12 +40,8 @@ def main(folder: str, handler: str) -> None:
             outcome = {"answer": event and function(event, Context())}
         except Exception:  # noqa: BLE001 - it is told
             outcome = {"fault": traceback.format_exc()}
-        # What was loaded by now, and from where. To ask a postponed module would load it.
-        loaded = {
-            name: object.__getattribute__(module, "__dict__").get("__file__")
-            for name, module in sys.modules.items()
-            if issubclass(type(module), ModuleType)  # cffi's only say so of themselves
-        }
+        # What was loaded by now, and from where.
+        loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
         print(json.dumps({**outcome, "loaded": loaded}), file=answers, flush=True)
 
 

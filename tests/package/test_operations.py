@@ -58,16 +58,13 @@ _AT_IMPORT = {
     "chalicelib.domain.errors",
     "chalicelib.domain.times",
     "chalicelib.domain.tokens",
-    "chalicelib.postponing",
     "chalicelib.settings",
-    "chalicelib.startup",
     "chalicelib.telemetry",
 }
 _BY_THE_FIRST_REQUEST = {
     "_cffi_backend",
     "bcrypt",
     "botocore",
-    "chalicelib.aws",
     "chalicelib.domain.principals",
     "chalicelib.domain.users",
     "chalicelib.answers",
