@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run mail admin users rotate-keys revoke-key test test-node bench lint format lock \
+.PHONY: help run mail admin users rotate-keys revoke-key test test-node mutants bench lint format lock \
   openapi round-trips audit package deploy status report destroy destroy-data rehearse clean
 
 help: ## List the commands
@@ -54,6 +54,10 @@ test: .venv/.installed .venv-cloud/.installed ## Run the whole test suite
 test-node: .venv/.installed ## Try the verifiers in Node (needs Node.js and npm)
 	npm ci --prefix examples/verify/node --ignore-scripts --no-audit --no-fund --silent
 	ACCOUNTS_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/examples/test_node.py
+
+mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices; hours (MODULE=services.tokens)
+	$(BIN)/mutmut run "chalicelib.$${MODULE:-*}.x*"
+	@$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 
 bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
 	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
@@ -107,5 +111,5 @@ rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, an
 	@exec $(BIN)/python -m infra.rehearsal
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-cloud .venv-bench build .chalice/deployments examples/verify/node/node_modules .*_cache
+	rm -rf .venv .venv-cloud .venv-bench build mutants .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

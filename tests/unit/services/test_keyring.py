@@ -292,6 +292,17 @@ def test_a_revoked_key_is_not_used_again_however_long_it_is_listed(
         clock.step(seconds=FRESH.total_seconds())
 
 
+def test_to_replace_a_key_is_an_attempt_to_read_like_any_other(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    keyring.replace_revoked("new")
+    read = source.calls
+    assert keyring.find("forged") is None
+    clock.step(seconds=PATIENCE.total_seconds() - 1)
+    assert keyring.find("new") is None
+    assert source.calls == read
+
+
 def test_every_revoked_key_is_remembered(keyring: KeyRing, source: FakeKeySource) -> None:
     _add(source, "oldest", START - timedelta(days=90))
     assert keyring.replace_revoked("new").key_id == "old"
