@@ -1,11 +1,13 @@
 import os
 import string
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from chalicelib.domain.mailed_tokens import MailedToken
+from chalicelib.domain.email_changes import HELD_FOR
+from chalicelib.domain.mailed_tokens import LIFETIMES, MailedToken, Purpose
 
 
 def a_token() -> MailedToken:
@@ -44,3 +46,16 @@ def test_a_token_is_one_word() -> None:
 )
 def test_what_is_not_spelled_as_a_token_is_none(spoil: Callable[[str], str]) -> None:
     assert MailedToken.parse(spoil(a_token().text)) is None
+
+
+def test_a_link_works_for_as_long_as_is_promised() -> None:
+    assert LIFETIMES == {
+        Purpose.VERIFY: timedelta(days=1),
+        Purpose.RESET: timedelta(hours=1),
+        Purpose.CONFIRM: timedelta(days=1),
+        Purpose.UNDO: timedelta(hours=72),
+    }
+
+
+def test_a_former_address_is_held_for_as_long_as_it_can_be_put_back() -> None:
+    assert LIFETIMES[Purpose.UNDO] == HELD_FOR

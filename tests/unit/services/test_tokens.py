@@ -219,7 +219,7 @@ def test_a_token_of_an_older_key_is_good_as_long_as_the_key_is_published(
     _refused(verifier, token)
 
 
-@pytest.mark.parametrize("seconds", [0, LIFETIME - 1, LIFETIME, LIFETIME + LEEWAY_SECONDS - 1])
+@pytest.mark.parametrize("seconds", [0, LIFETIME - 1, LIFETIME, LIFETIME + 4])
 def test_a_token_is_good_until_its_time_and_the_leeway_are_over(
     verifier: TokenVerifier, token: str, clock: FakeClock, seconds: int
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_token_is_good_until_its_time_and_the_leeway_are_over(
     assert verifier.verify(token).public_id == public_id(1)
 
 
-@pytest.mark.parametrize("seconds", [LIFETIME + LEEWAY_SECONDS, LIFETIME + 3_600])
+@pytest.mark.parametrize("seconds", [LIFETIME + 5, LIFETIME + 3_600])
 def test_a_token_past_its_time_has_expired(
     verifier: TokenVerifier, token: str, clock: FakeClock, seconds: int
 ) -> None:
@@ -373,7 +373,9 @@ def foreign_jwk(foreign_pem: str) -> dict[str, str]:
     return {**jwk, "kid": hashlib.sha256(foreign_pem.encode()).hexdigest()}
 
 
-@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "sid", "ver"])
+@pytest.mark.parametrize(
+    "claim", ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "sid", "scope", "ver"]
+)
 def test_a_missing_claim_is_refused(verifier: TokenVerifier, forge: Forge, claim: str) -> None:
     _refused(verifier, forge(without=(claim,)))
     _refused(verifier, forge(claims={claim: None}))
