@@ -49,7 +49,7 @@ def test_what_is_not_spelled_as_a_token_is_none(spoil: Callable[[str], str]) -> 
 
 
 def test_a_link_works_for_as_long_as_is_promised() -> None:
-    assert LIFETIMES == {
+    assert dict(LIFETIMES) == {
         Purpose.VERIFY: timedelta(days=1),
         Purpose.RESET: timedelta(hours=1),
         Purpose.CONFIRM: timedelta(days=1),

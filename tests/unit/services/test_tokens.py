@@ -557,6 +557,28 @@ def test_a_token_has_one_spelling(verifier: TokenVerifier, token: str, part: int
         _refused(verifier, ".".join(changed))
 
 
+@pytest.mark.parametrize(
+    "respell",
+    [
+        lambda signature: signature + "=",
+        lambda signature: signature[:9] + "!" + signature[9:],
+        lambda signature: signature[:9] + "\n" + signature[9:],
+        lambda signature: signature.replace("-", "+").replace("_", "/"),
+    ],
+)
+def test_a_signature_has_one_spelling_whatever_the_library_thinks(
+    verifier: TokenVerifier,
+    token: str,
+    monkeypatch: pytest.MonkeyPatch,
+    respell: Callable[[str], str],
+) -> None:
+    monkeypatch.setattr(jwt, "get_unverified_header", lambda _: pytest.fail("it was asked"))
+    signed, _, signature = token.rpartition(".")
+    other = respell(signature)
+    assert base64.urlsafe_b64decode(other + "==") == decode(signature)  # as a lax decoder reads it
+    _refused(verifier, f"{signed}.{other}")
+
+
 def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
