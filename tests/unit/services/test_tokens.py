@@ -236,6 +236,15 @@ def test_a_token_past_its_time_has_expired(
         verifier.verify(token)
 
 
+def test_times_are_compared_with_the_clock_that_was_handed_over(
+    verifier: TokenVerifier, forge: Forge, clock: FakeClock
+) -> None:
+    clock.step(days=20_000)  # no other clock is there yet
+    now = NOW + 20_000 * 86_400
+    ahead = forge(claims={"iat": now, "nbf": now, "exp": now + LIFETIME})
+    assert verifier.verify(ahead).public_id == public_id(1)
+
+
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
 def test_a_token_whose_time_has_not_come_is_refused_beyond_the_leeway(
     verifier: TokenVerifier, forge: Forge, claim: str
