@@ -960,6 +960,16 @@ def test_a_right_password_that_counts_fill_after_is_let_in_no_more(
     assert tables.sessions == before
 
 
+@pytest.mark.parametrize("drawn", range(3))
+def test_a_login_that_draws_a_taken_slot_ends_no_session_below_the_limit(
+    sessions: SessionService, token_sets: TokenSetService, drawn: int
+) -> None:
+    token_sets._pick = lambda bound: drawn % bound  # noqa: SLF001 - always the same one
+    opened = [_log_in(sessions) for _ in range(LIMITS.count)]
+    for token_set in opened:
+        assert sessions.refresh(token_set.refresh_token, CLIENT)
+
+
 # What is kept of it
 
 
