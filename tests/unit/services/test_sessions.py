@@ -967,7 +967,8 @@ def test_a_login_that_draws_a_taken_slot_ends_no_session_below_the_limit(
     token_sets._pick = lambda bound: drawn % bound  # noqa: SLF001 - always the same one
     opened = [_log_in(sessions) for _ in range(LIMITS.count)]
     for token_set in opened:
-        assert sessions.refresh(token_set.refresh_token, CLIENT)
+        refreshed = sessions.refresh(token_set.refresh_token, CLIENT)
+        assert refreshed.session_id == token_set.session_id
 
 
 # What is kept of it
