@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run mail admin users rotate-keys revoke-key test races test-node faults faults-table \
-  fuzz bench lint format lock openapi round-trips audit package deploy status report destroy \
+  mutants fuzz bench lint format lock openapi round-trips audit package deploy status report destroy \
   destroy-data rehearse soak clean
 
 help: ## List the commands
@@ -71,6 +71,10 @@ faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; m
 faults-table: .venv/.installed ## Write the table of docs/security/faults.md
 	FAULTS=table $(BIN)/pytest tests/faults
 
+mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices; hours (MODULE=services.tokens)
+	$(BIN)/mutmut run "chalicelib.$${MODULE:-*}.x*"
+	@$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
+
 bench: .venv/.installed .venv-cloud/.installed .venv-bench/.installed ## Measure what a test cannot judge (ONLY=timing, or all; TIMES=2 as often; PLOTS=docs draws)
 	@exec $(BIN)/python -m bench "$$ONLY" "$$TIMES" "$$PLOTS"
 
@@ -131,5 +135,5 @@ soak: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and us
 	@exec $(BIN)/python -m tests.soak --minutes "$$MINUTES" --users "$$USERS" --seed "$$SEED"
 
 clean: ## Remove what was built (the local cloud's data stays)
-	rm -rf .venv .venv-* build .chalice/deployments examples/verify/node/node_modules .*_cache
+	rm -rf .venv .venv-* build mutants .chalice/deployments examples/verify/node/node_modules .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

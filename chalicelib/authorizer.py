@@ -54,6 +54,10 @@ def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
     services' to decide. So a decision that is kept is right for whichever route it is used. Its
     context carries the caller's facts, so that nothing is read twice.
     """
+    return _decide(request)
+
+
+def _decide(request: AuthRequest) -> AuthResponse | dict[str, Any]:
     with recording("authorization") as record:
         try:
             record.note(stage=container().settings.stage)

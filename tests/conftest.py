@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from chalicelib.keys.parameters import Parameter, new_signing_key
-from tests.fakes import START, FakeClock
+from chalicelib.keys.parameters import Parameter
+from tests.fakes import FakeClock
+from tests.samples import a_made_key
 
 # The same examples everywhere and every time: a failure is one that anybody can repeat.
 settings.register_profile("accounts", deadline=None, derandomize=True, database=None)
@@ -43,11 +44,11 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="session")
 def key_parameters() -> tuple[Parameter, Parameter]:
     """The session's signing key: its private parameter and its public one."""
-    return new_signing_key(START)
+    return a_made_key(1)
 
 
 @pytest.fixture(scope="session")
 def foreign_pem() -> str:
     """A private key that is not ours."""
-    private, _ = new_signing_key(START)
+    private, _ = a_made_key(2)
     return private.value

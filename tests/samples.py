@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -20,6 +21,7 @@ from chalicelib.domain.sessions import Client, Lineage, Opening, Session, sessio
 from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.tokens import AccessClaims
 from chalicelib.domain.users import User
+from chalicelib.keys.parameters import Parameter, new_signing_key
 from chalicelib.store.attempt_rows import AttemptRows
 from tests.fakes import START, public_id
 
@@ -161,6 +163,13 @@ def a_caller(user: User | None = None, *, admin: bool = False) -> Principal:
     """Somebody whom the authorizer let in."""
     owner = user or a_user(admin=admin)
     return Principal(owner, a_session(owner).session_id)
+
+
+@cache
+def a_made_key(number: int) -> tuple[Parameter, Parameter]:
+    """A signing key, made once for the process: `make mutants` forks one for every mutant."""
+    del number
+    return new_signing_key(START)
 
 
 def encode(octets: bytes) -> str:

@@ -59,6 +59,7 @@ _AT_IMPORT = {
     "chalicelib.domain.times",
     "chalicelib.domain.tokens",
     "chalicelib.settings",
+    "chalicelib.startup",
     "chalicelib.telemetry",
 }
 _BY_THE_FIRST_REQUEST = {

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.activity import Act
 from chalicelib.domain.changes import LARGEST_METADATA, Changes, Metadata, Renaming
 
 
@@ -54,3 +55,9 @@ def test_changes_say_what_they_take_and_do(
     assert changes.take_an_admin is takes_an_admin
     assert changes.weaken is weakens
     assert changes.end_sessions is ends_sessions
+
+
+@pytest.mark.parametrize(("required", "told"), [(True, "yes"), (False, "no")])
+def test_activity_says_whether_another_password_is_required(*, required: bool, told: str) -> None:
+    acts = Changes(password_change_required=required).acts()
+    assert list(acts) == [(Act.PASSWORD_CHANGE_REQUIRED, {"required": told})]

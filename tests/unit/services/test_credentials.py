@@ -373,6 +373,7 @@ def test_a_new_password_is_kept_in_mind_and_told_to_its_owner(
         Act.PASSWORD_CHANGED,
     ]
     (notice,) = users.tables.messages
+    assert notice.public_id == a_user().public_id
     assert (notice.errand, notice.address, notice.language) == (
         Errand.PASSWORD_CHANGED,
         "user-1@example.com",

@@ -210,6 +210,15 @@ def test_of_two_that_were_told_at_once_it_is_the_same_one_everywhere() -> None:
     assert _order(_told("b", START), _told("a", START))[0] == "b"
 
 
+def test_a_key_settles_once_a_copy_of_a_copy_has_it() -> None:
+    assert SETTLED >= FRESH + FRESH
+
+
+def test_a_key_that_settles_at_this_moment_is_in_the_order_once() -> None:
+    now, later = START - SETTLED, START - SETTLED + timedelta(seconds=1)
+    assert _order(_stateless("later", later), _stateless("now", now)) == ["now", "later"]
+
+
 def test_a_published_key_signs_only_if_there_is_no_other() -> None:
     old = START - timedelta(days=30)
     assert _order(_published("published", old), _told("told", START))[0] == "told"
@@ -290,6 +299,17 @@ def test_a_revoked_key_is_not_used_again_however_long_it_is_listed(
         assert keyring.find("new") is None
         assert keyring.signing_key().key_id == "old"
         clock.step(seconds=FRESH.total_seconds())
+
+
+def test_to_replace_a_key_is_an_attempt_to_read_like_any_other(
+    keyring: KeyRing, source: FakeKeySource, clock: FakeClock
+) -> None:
+    keyring.replace_revoked("new")
+    read = source.calls
+    assert keyring.find("forged") is None
+    clock.step(seconds=PATIENCE.total_seconds() - 1)
+    assert keyring.find("new") is None
+    assert source.calls == read
 
 
 def test_every_revoked_key_is_remembered(keyring: KeyRing, source: FakeKeySource) -> None:

@@ -799,9 +799,11 @@ def test_whoever_has_to_verify_first_registers_and_is_not_logged_in(
     accounts: Callable[..., AccountService], tables: FakeTables
 ) -> None:
     service = accounts(verifies_emails=True, requires_verified_emails=True)
-    assert service.register(NEW, Username("New"), CHOSEN, CLIENT) is None
+    assert service.register(NEW, Username("New"), CHOSEN, GERMAN) is None
     assert tables.sessions == {}
-    assert [message.errand for message in tables.messages] == [Errand.VERIFY_EMAIL]
+    assert [(message.errand, message.language) for message in tables.messages] == [
+        (Errand.VERIFY_EMAIL, "de")
+    ]
     with pytest.raises(EmailTakenError):
         service.register(NEW, Username("Other"), CHOSEN, CLIENT)
 

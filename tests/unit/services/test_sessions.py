@@ -57,7 +57,7 @@ from tests.samples import (
     claims_of,
     header_of,
 )
-from tests.unit.services.conftest import LIMITS
+from tests.unit.services.conftest import ATTEMPT_LIMITS, LIMITS
 
 RIGHT = Password(PASSWORD)
 WRONG = Password("a tr0ubad0ur & four ponies")
@@ -153,6 +153,20 @@ def test_an_email_logs_in_in_any_case(sessions: SessionService, email: str) -> N
 def test_a_username_logs_in_in_any_form(sessions: SessionService, username: str) -> None:
     token = sessions.log_in_by_username(username, RIGHT, CLIENT)
     assert claims_of(token.access_token)["sub"] == a_user().public_id
+
+
+@pytest.mark.parametrize("way", ["log_in_by_email", "log_in_by_username"])
+def test_guesses_at_one_name_are_not_held_against_another(
+    sessions: SessionService, way: str
+) -> None:
+    log_in = getattr(sessions, way)
+    for _ in range(ATTEMPT_LIMITS.per_account):
+        with pytest.raises(WrongCredentialsError):
+            log_in("nobody@example.com", RIGHT, CLIENT)
+    with pytest.raises(TooManyRequestsError):
+        log_in("nobody@example.com", RIGHT, CLIENT)
+    with pytest.raises(WrongCredentialsError):
+        log_in("nobody-else@example.com", RIGHT, CLIENT)
 
 
 @pytest.mark.parametrize(
@@ -819,7 +833,8 @@ def test_another_password_is_chosen_in_the_step_that_logs_in(
     earlier = _log_in(sessions)
     users.change(public_id(1), password_change_required=required)
     tables.events.clear()
-    token_set = _log_in_choosing(sessions)
+    client = Client.of("192.0.2.1", "tests", "de")
+    token_set = sessions.log_in_by_email("zoe@example.com", RIGHT, client, CHOSEN)
     told = list(tables.events)
     kept = users.rows[public_id(1)]
     assert hasher.matches(CHOSEN, kept.password_hash)
@@ -834,9 +849,9 @@ def test_another_password_is_chosen_in_the_step_that_logs_in(
         (Act.LOGGED_IN, token_set.session_id),
     ]
     # Whatever the address is by the time that it is delivered.
-    assert [(message.errand, message.address) for message in tables.messages] == [
-        (Errand.PASSWORD_CHANGED, kept.user.email)
-    ]
+    (message,) = tables.messages
+    assert (message.errand, message.public_id) == (Errand.PASSWORD_CHANGED, public_id(1))
+    assert (message.address, message.language) == (kept.user.email, "de")
     with pytest.raises(WrongCredentialsError):
         _log_in(sessions)
 
@@ -944,6 +959,17 @@ def test_a_right_password_that_counts_fill_after_is_let_in_no_more(
     with pytest.raises(TooManyRequestsError):
         _log_in(sessions)
     assert tables.sessions == before
+
+
+@pytest.mark.parametrize("drawn", range(3))
+def test_a_login_that_draws_a_taken_slot_ends_no_session_below_the_limit(
+    sessions: SessionService, token_sets: TokenSetService, drawn: int
+) -> None:
+    token_sets._pick = lambda bound: drawn % bound  # noqa: SLF001 - always the same one
+    opened = [_log_in(sessions) for _ in range(LIMITS.count)]
+    for token_set in opened:
+        refreshed = sessions.refresh(token_set.refresh_token, CLIENT)
+        assert refreshed.session_id == token_set.session_id
 
 
 # What is kept of it
