@@ -69,6 +69,7 @@ _BY_THE_FIRST_REQUEST = {
     "chalicelib.domain.principals",
     "chalicelib.domain.users",
     "chalicelib.answers",
+    "chalicelib.aws",
     "chalicelib.keys",
     "chalicelib.keys.parameters",
     "chalicelib.keys.source",
