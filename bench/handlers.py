@@ -5,25 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from app import app
-from bench.events import proxy_event, token_event
+from bench.events import Context, proxy_event, token_event
 from chalicelib.authorizer import authorize
 
 Prepared = Callable[[], tuple[int, str]]
-
-_TIMEOUT_MILLISECONDS = 28_000
-
-
-class Context:
-    """What Lambda tells of an invocation."""
-
-    aws_request_id = "b1f8f5c4-0d2e-4a7e-9a51-6f2f0c6d3c11"
-    function_name = "bench"
-    function_version = "$LATEST"
-    memory_limit_in_mb = "1769"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """The function's own limit: it has just begun."""
-        return _TIMEOUT_MILLISECONDS
 
 
 def _post(path: str, content: dict[str, str], headers: dict[str, str] | None = None) -> Prepared:

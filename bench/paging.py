@@ -12,11 +12,10 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-from bench.events import proxy_event, token_event
+from bench.events import Context, proxy_event, token_event
 from bench.sorted_store import MOST_USERS, users
 from chalicelib.authorizer import authorize
 from chalicelib.container import container
@@ -29,7 +28,6 @@ SIZES = (100, 1_000, 10_000, MOST_USERS)
 LIMITS = {"first": 50, "later": 20}
 """How many users a page has. A later one of 50 would reach the end of 100, and read less."""
 
-_CONTEXT = SimpleNamespace(aws_request_id="b8a8a5a6-9f0a-4c0e-8f0b-3f0c6d1b7c55")
 _MILLISECONDS = 1_000
 _WARM_UP = 5
 
@@ -96,9 +94,9 @@ def _ask(token: str, query: Mapping[str, str]) -> float:
 
     asked = token_event(token)
     before = time.process_time()
-    decision = authorize(asked, None)
+    decision = authorize(asked, Context())
     request = proxy_event("GET", "/user", context=decision["context"], query=query)
-    answer = app(request, _CONTEXT)
+    answer = app(request, Context())
     used = time.process_time() - before
     shown = len(json.loads(answer["body"])["data"])
     if shown != int(query["limit"]):

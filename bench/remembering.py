@@ -17,7 +17,10 @@ def main(task: str, handler: str) -> None:
     sys.path.insert(0, task)
     module, _, name = handler.rpartition(".")
     function = getattr(importlib.import_module(module), name)
-    context = SimpleNamespace(aws_request_id="b8a8a5a6-9f0a-4c0e-8f0b-3f0c6d1b7c55")
+    context = SimpleNamespace(
+        aws_request_id="b8a8a5a6-9f0a-4c0e-8f0b-3f0c6d1b7c55",
+        get_remaining_time_in_millis=lambda: 20_000,
+    )
     answer = function(json.load(sys.stdin), context)
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - pathlib is not free
         used = dict(re.findall(r"^Vm(RSS|HWM):\s+(\d+) kB$", status.read(), re.MULTILINE))

@@ -176,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(octets)))
+        self.send_header("x-amzn-requestid", "bench")
         self.end_headers()
         self.wfile.write(octets)
 
