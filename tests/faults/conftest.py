@@ -53,7 +53,8 @@ def matrix(key_parameters: tuple[Parameter, Parameter], _patience: None) -> Iter
             )
         )
         connection = container._connection  # noqa: SLF001 - the wiring is what is changed here
-        container._transactions = Transactions(connection, line.sleep, lambda: 1.0)  # noqa: SLF001
+        transactions = Transactions(connection, line.sleep, lambda: 1.0)
+        container._transactions = transactions  # noqa: SLF001 - likewise: they wait in virtual time
         sender = container.settings.mail_sender
         assert sender is not None
         mails: Any = boto3.client("sesv2")
