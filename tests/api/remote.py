@@ -138,7 +138,7 @@ def _handler(remote: Remote) -> type[QuietHandler]:
                         self.command, self.path, headers, body, stream_output=False
                     )
                     status, content = remote.answer(service, request)
-                    self.answer(status, content, **_JSON)
+                    self.answer(status, content, x_amzn_requestid="a-request", **_JSON)
 
     return Handler
 
