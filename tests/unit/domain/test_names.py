@@ -253,6 +253,29 @@ def test_a_username_with_something_invisible_is_refused(letter: str, place: str)
         Username.parse(place.format(letter))
 
 
+def test_normalising_neither_hides_a_character_nor_shows_one() -> None:
+    """So a name of any can be judged in either form; it is in both, in case a later Unicode can."""
+
+    def refusal(name: str) -> str | None:
+        try:
+            Username.parse(name)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    changing = [
+        letter
+        for letter in map(chr, range(0x110000))
+        if not unicodedata.is_normalized("NFKC", letter)
+    ]
+    assert len(changing) > 4_000
+    assert [
+        letter
+        for letter in changing
+        if refusal(f"a{letter}a") != refusal(f"a{unicodedata.normalize('NFKC', letter)}a")
+    ] == []
+
+
 @pytest.mark.parametrize("name", [" zoe", "zoe ", " ", "\u3000zoe", "zoe\xa0", "\u2003"])
 def test_a_username_with_space_around_it_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="space"):

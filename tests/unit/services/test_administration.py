@@ -233,6 +233,7 @@ def test_what_the_operator_did_is_kept_as_theirs(
         Changes(admin=False),
         Changes(disabled=True),
         Changes(disabled=False),
+        Changes(password_change_required=True),
     ):
         user = operator.change(user, changes)
     operator.end_sessions(user)
@@ -242,9 +243,11 @@ def test_what_the_operator_did_is_kept_as_theirs(
         Act.ADMIN_REVOKED,
         Act.DISABLED,
         Act.ENABLED,
+        Act.PASSWORD_CHANGE_REQUIRED,
         Act.SESSIONS_ENDED,
         Act.DELETED,
     ]
+    assert [event.changed for event in tables.events if event.changed] == [{"required": "yes"}]
     assert {(event.public_id, event.actor) for event in tables.events} == {(public_id(2), OPERATOR)}
     (message,) = tables.messages
     assert (message.errand, message.public_id) == (Errand.ANONYMISE, public_id(2))

@@ -224,6 +224,23 @@ def test_a_link_that_is_mailed_late_works_as_long_but_an_undo_only_from_the_chan
     }
 
 
+@pytest.mark.parametrize(
+    ("errand", "lasts"),
+    [
+        (Errand.VERIFY_EMAIL, "once, for 24 hours"),
+        (Errand.RESET_PASSWORD, "once, for one hour"),
+        (Errand.CONFIRM_EMAIL, "once, for 24 hours"),
+        (Errand.EMAIL_CHANGED, "once, until 72 hours after the change"),
+    ],
+)
+@pytest.mark.usefixtures("user")
+def test_a_mail_says_how_long_its_link_works(
+    errand: Errand, lasts: str, courier: Courier, mailer: FakeMailer
+) -> None:
+    courier.deliver(_message(errand))
+    assert f"The link works {lasts}." in mailer.only.text
+
+
 @pytest.mark.usefixtures("user")
 def test_a_changed_password_is_told_without_a_link(
     courier: Courier, mailer: FakeMailer, tokens: FakeMailedTokenStore

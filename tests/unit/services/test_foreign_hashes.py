@@ -4,6 +4,8 @@ They were made once, outside of this project, by Passlib 1.7.4 (bcrypt, scrypt, 
 argon2-cffi 25.1 and Django 5.2's hashers, at the least cost that each allows, for `PASSWORD`.
 """
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -64,12 +66,23 @@ def test_a_nul_ends_a_bcrypt_password_or_is_part_of_it_as_it_was_there(
     assert hasher.matches(Password("abc"), ABC)
     assert hasher.matches(Password("abc\0def"), ABC)
     assert hasher.matches(Password("abc\0def"), ABC_NUL_DEF)
+    assert hasher.matches(Password("abc\0de\0f"), ABC)
     assert not hasher.matches(Password("abc"), ABC_NUL_DEF)
     assert not hasher.matches(Password("ab\0c"), ABC)
 
 
-def test_what_a_salts_last_bits_are_does_not_matter(hasher: PasswordHasher) -> None:
-    assert hasher.matches(Password("abc"), ABC.replace("......................", "." * 21 + "A"))
+@pytest.mark.parametrize("last", "./ABCDEFGHIJKLMN")
+def test_what_a_salts_last_bits_are_does_not_matter(hasher: PasswordHasher, last: str) -> None:
+    assert hasher.matches(Password("abc"), ABC.replace("." * 22, "." * 21 + last))
+
+
+def test_a_digest_may_have_another_length_and_is_compared_whole(hasher: PasswordHasher) -> None:
+    for length in (8, 20, 64):
+        octets = hashlib.pbkdf2_hmac("sha256", FOREIGN_PASSWORD.encode(), b"salt", 1, length)
+        for digest in (octets, octets[:-1] + bytes([octets[-1] ^ 1])):
+            text = base64.b64encode(digest).decode("ascii")
+            matches = hasher.matches(Password(FOREIGN_PASSWORD), f"pbkdf2_sha256$1$salt${text}")
+            assert matches is (digest == octets)
 
 
 def test_a_password_is_compared_as_it_was_typed(hasher: PasswordHasher) -> None:
@@ -97,7 +110,7 @@ def test_a_password_is_compared_as_it_was_typed(hasher: PasswordHasher) -> None:
         (f"$argon2id$v=19$m=64,t=1,p=1${SALT}$AAAAAAAAA", "complete"),
         (f"$argon2id$v=19$m=64,t=1,p=1${SALT}$AAAAAAAA", "complete"),
         (f"$argon2id$v=19$m=64,t=1,p=1$AAAAAAAA${DIGEST}", "complete"),
-        (f"$argon2id$v=19$m=64,t=1,p=1${SALT}${'A' * 88}", "complete"),
+        (f"$argon2id$v=19$m=64,t=1,p=1${SALT}${'A' * 87}", "complete"),
         (f"$argon2id$v=16$m=64,t=1,p=1${SALT}${DIGEST}", "of a kind"),
         (f"$argon2i$v=19$m=64,t=1,p=1${SALT}${DIGEST}", "of a kind"),
         (f"$argon2id$v=19$m=0,t=1,p=1${SALT}${DIGEST}", "of a kind"),
@@ -151,11 +164,24 @@ def test_a_hash_that_cannot_be_read_is_told_to_the_log_and_takes_nobodys_time(
         "$2b$15$" + "." * 53,
         f"$argon2id$v=19$m=524288,t=4,p=64${SALT}${DIGEST}",
         f"$scrypt$ln=18,r=8,p=4${SALT}${DIGEST}",
+        f"scrypt$1024$salt$2048$4${DIGEST}",
         f"pbkdf2_sha256$10000000$salt${DIGEST}",
     ],
 )
 def test_the_bounds_themselves_are_within_them(dearest: str) -> None:
     assert callable(verifier_of(dearest))
+
+
+@pytest.mark.parametrize(
+    "cheapest",
+    [
+        f"$argon2id$v=19$m=16,t=1,p=2${SALT}${DIGEST}",
+        f"scrypt$2$salt$1$1${DIGEST}",
+        f"pbkdf2_sha256$1$salt${DIGEST}",
+    ],
+)
+def test_the_least_that_an_algorithm_allows_can_be_compared(cheapest: str) -> None:
+    assert not verifier_of(cheapest)("x")
 
 
 def test_who_meets_no_such_hash_does_not_load_what_compares_it() -> None:

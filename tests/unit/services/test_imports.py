@@ -164,6 +164,7 @@ def nested(levels: int) -> Any:
         ({"username": "x" * 65}, "username", "Must have 1 to 64 characters."),
         ({"username": "a\u200bb"}, "username", "Must not have control or invisible characters."),
         ({"username": "\ud800"}, "username", "Not text."),
+        ({"username": "zoe\udfff"}, "username", "Not text."),
         ({"public_id": "7"}, "public_id", "Not a UUID."),
         ({"registered_on": "yesterday"}, "registered_on", "Not a moment as RFC 3339 has it."),
         ({"registered_on": "2020-01-01T00:00:00"}, "registered_on", "Has no time zone."),
@@ -202,6 +203,19 @@ def test_a_broken_row_is_refused_with_a_reason_and_the_rest_goes_in(
     assert refused == Result(1, REFUSED, {at_fault: reason})
     assert imported.outcome is IMPORTED
     assert only(users).email == "user-1@example.com"
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", START.isoformat()])
+def test_an_account_is_from_between_1970_and_now(
+    imports: ImportService, users: FakeUserStore, moment: str
+) -> None:
+    assert outcomes(imports, a_row(registered_on=moment)) == [IMPORTED]
+    assert only(users).registered_on == datetime.fromisoformat(moment)
+
+
+def test_a_moment_is_kept_in_universal_time(imports: ImportService, users: FakeUserStore) -> None:
+    assert outcomes(imports, a_row(registered_on="2020-02-03T04:05:06+01:00")) == [IMPORTED]
+    assert only(users).registered_on.tzinfo is UTC
 
 
 def test_metadata_may_have_many_levels(imports: ImportService) -> None:
@@ -246,6 +260,14 @@ def test_a_made_username_that_would_be_too_long_is_cut_for_its_digits(
     name = "z" * 64
     assert outcomes(imports, *({"email": f"{name}@{at}.example"} for at in "ab")) == [IMPORTED] * 2
     assert [row.user.username for row in users.rows.values()] == [name, "z" * 58 + "000001"]
+
+
+def test_there_are_six_digits_at_most(
+    imports: ImportService, users: FakeUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_random_below", lambda below: below - 1)
+    assert outcomes(imports, *({"email": f"zoe@{at}.example"} for at in "ab")) == [IMPORTED] * 2
+    assert [row.user.username for row in users.rows.values()] == ["zoe", "zoe999999"]
 
 
 def test_an_email_that_makes_no_username_needs_one(
@@ -462,6 +484,15 @@ def test_a_store_that_stays_away_ends_the_import_after_what_was_said(
         next(found)
     assert len(users.rows) == BATCH
     assert sum(pauses) < 10
+
+
+def test_no_row_is_passed_over_that_the_store_says_nothing_of(
+    imports: ImportService, users: FakeUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, "owners", lambda _: [Owners(None, None, None)])
+    with pytest.raises(ValueError, match="shorter"):
+        results(imports, a_row(1), a_row(2))
+    assert users.rows == {}
 
 
 def test_whose_keys_are_whose_is_told_in_order(users: FakeUserStore) -> None:

@@ -237,6 +237,8 @@ def test_each_delivery_is_a_line_with_its_metrics_and_without_an_address(
         for metric in directive["Metrics"]
     }
     assert {name: line[name] for name in named} == metrics
+    faults = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert faults == (["no delivery: ValueError"] if "Failures" in metrics else [])
     assert ADDRESS not in caplog.text
 
 

@@ -138,15 +138,18 @@ def test_an_outage_of_the_register_lets_a_password_pass_and_is_told(
 
 # The service's own words
 
-WORDS = context_words("The Shöp", "id.shop.example", "Project Mercury")
+
+@pytest.fixture
+def words() -> frozenset[str]:
+    return context_words("The Shöp", "id.shop.example", "Project Mercury")
 
 
-def test_a_services_words_are_those_of_its_names() -> None:
+def test_a_services_words_are_those_of_its_names(words: frozenset[str]) -> None:
     assert {
         *("the", "shöp", "theshöp"),
         *("shop", "example", "idshopexample"),
         *("project", "mercury", "projectmercury"),
-    } == WORDS
+    } == words
 
 
 @pytest.mark.parametrize(
@@ -161,8 +164,10 @@ def test_a_services_words_are_those_of_its_names() -> None:
         "\uff53\uff48\uff4f\uff501234567",
     ],
 )
-def test_the_services_words_make_no_password(common: FakePasswordList, password: str) -> None:
-    assert _reason(PasswordPolicy(8, common, words=WORDS), password) == OUR_WORDS
+def test_the_services_words_make_no_password(
+    common: FakePasswordList, words: frozenset[str], password: str
+) -> None:
+    assert _reason(PasswordPolicy(8, common, words=words), password) == OUR_WORDS
     assert _reason(PasswordPolicy(8, common), password) is None
 
 
@@ -170,6 +175,11 @@ def test_the_services_words_make_no_password(common: FakePasswordList, password:
     "password", ["mercury poisoning", "shop83105274", "83105274", PASSWORD, "the shopkeeper"]
 )
 def test_a_password_may_have_a_word_of_the_services_in_it(
-    common: FakePasswordList, password: str
+    common: FakePasswordList, words: frozenset[str], password: str
 ) -> None:
-    assert _reason(PasswordPolicy(8, common, words=WORDS), password) is None
+    assert _reason(PasswordPolicy(8, common, words=words), password) is None
+
+
+def test_a_word_within_another_does_not_hide_that_one(common: FakePasswordList) -> None:
+    words = context_words("Bookshop", "shop.example")
+    assert _reason(PasswordPolicy(8, common, words=words), "Bookshop2026") == OUR_WORDS

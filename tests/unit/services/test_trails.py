@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.activity import OPERATOR, Act
+from chalicelib.domain.changes import Changes, Renaming
 from chalicelib.domain.outbox import Errand
 from chalicelib.domain.sessions import Client
 from chalicelib.services.trails import TrailService
@@ -56,6 +57,13 @@ def test_each_errand_is_worth_doing_for_a_time(trails: TrailService, errand: Err
     assert (message.errand, message.public_id, message.language) == (errand, public_id(1), "de")
     assert message.created_at == START
     assert timedelta(hours=1) <= message.expires_at - START <= timedelta(days=30)
+
+
+def test_a_new_name_is_told_in_the_language_of_whoever_chose_it(trails: TrailService) -> None:
+    german = Client.of("192.0.2.1", "x", "de")
+    renamed = Changes(renaming=Renaming("User 1", "Zoë"))
+    (message,) = trails.notices(renamed, public_id(1), german)
+    assert (message.errand, message.language) == (Errand.USERNAME_CHANGED, "de")
 
 
 def test_a_client_reads_english_unless_it_says_otherwise() -> None:
