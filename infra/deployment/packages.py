@@ -7,12 +7,13 @@ need is left out while what it does need, compiled modules, is put in.
 
 import ast
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ LARGEST_ZIP = 50 * 1024 * 1024
 
 _SOURCES = ("app.py", "chalicelib", "requirements.txt")
 _NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*~")
+_MINDS_OPTIMIZATION = re.compile(rb"\b(?:assert|__debug__|__doc__)\b")
+"""What a source has, be it in a comment, if it might do something else when compiled by `-OO`."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can tell."""
 _MISSING = MISSING_DEPENDENCIES_TEMPLATE.split(":", 1)[0].strip()
@@ -194,21 +197,28 @@ def _imports(path: Path) -> Iterator[str]:
 def _compile(contents: Path) -> None:
     """Compile every module: Lambda's folder is read-only, so each cold start would do it anew.
 
-    The libraries' modules go in the place of their sources, ours beside them. An interpreter of its
-    own, started the same way every time, writes the same bytes; they are found valid unchecked,
-    whatever time an unpacked source has.
+    The libraries' modules go in the place of their sources, ours beside them. Theirs lose their
+    docstrings, unless that would change what they do: the compiler leaves out assertions with them.
+    An interpreter of its own, started the same way every time, writes the same bytes; they are
+    found valid unchecked, whatever time an unpacked source has.
     """
     ours = [contents / name for name in _SOURCES if (contents / name).exists()]
-    theirs = [path for path in sorted(contents.iterdir()) if path not in ours]
+    theirs = [path for path in sorted(contents.rglob("*.py")) if not _is_within(path, ours)]
+    whole = [path for path in theirs if _MINDS_OPTIMIZATION.search(path.read_bytes())]
     _compile_all(contents, ours)
-    _compile_all(contents, theirs, "-b")
-    for path in theirs:
-        for source in [path] if path.is_file() else list(path.rglob("*.py")):
-            if source.with_suffix(".pyc").exists():
-                source.unlink()
+    _compile_all(contents, whole, "-b")
+    _compile_all(contents, sorted({*theirs} - {*whole}), "-b", "-o", "2")
+    for source in theirs:
+        source.unlink()
 
 
-def _compile_all(contents: Path, paths: list[Path], *options: str) -> None:
+def _is_within(path: Path, places: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
+
+
+def _compile_all(contents: Path, paths: Collection[Path], *options: str) -> None:
+    if not paths:  # it would compile the standard library
+        return
     command = [sys.executable, "-I", "-S", "-X", "no_debug_ranges", "-m", "compileall"]
     command += ["-q", "-j", "1", "--invalidation-mode", "unchecked-hash", *options]
     # Absolute names would be those of this machine's temporary folder.

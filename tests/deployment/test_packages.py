@@ -212,6 +212,33 @@ def test_the_libraries_sources_are_left_out_and_ours_are_not(checkout: Checkout)
         assert code.co_filename == "/var/task/one/two.py"
 
 
+@pytest.mark.parametrize(
+    ("line", "docstrings"),
+    [
+        ("x = 1", (None, None)),
+        ("assert __name__", ("A library.", "Do it.")),
+        ("if __debug__: x = 1", ("A library.", "Do it.")),
+        ("x = f.__doc__.upper()", ("A library.", "Do it.")),
+    ],
+)
+def test_a_librarys_docstrings_stay_only_where_it_would_do_something_else_without_them(
+    checkout: Checkout, line: str, docstrings: tuple[str | None, str | None]
+) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    source = f'"""A library."""\ndef f():\n    """Do it."""\n{line}\n'
+    checkout.require(botocore, checkout.wheel("one", {"one/two.py": source.encode()}))
+    ours = '"""A service."""\nx = 1\n'
+    (checkout.path / "chalicelib" / "__init__.py").write_text(ours)
+    with checkout.build() as package:
+        (written,) = (name for name in package.namelist() if "chalicelib/__pycache__/" in name)
+        own = marshal.loads(package.read(written)[16:])  # noqa: S302 - written just now
+        code = marshal.loads(package.read("one/two.pyc")[16:])  # noqa: S302 - likewise
+    of_module: dict[str, Any] = {"__name__": "one.two"}
+    exec(code, of_module)  # noqa: S102 - a few lines of this test's own
+    assert (of_module.get("__doc__"), of_module["f"].__doc__) == docstrings
+    assert "A service." in own.co_consts
+
+
 def test_a_stale_package_of_chalices_is_not_taken(checkout: Checkout) -> None:
     stale = checkout.path / ".chalice" / "deployments"
     stale.mkdir(parents=True)
