@@ -6,30 +6,26 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE
 from typing import Any
 
 from bench.paging import LIMITS, SIZES
 from bench.results import keep
 from bench.sorted_store import MOST_USERS, users
-from bench.stages import BenchError, local_stage
+from bench.stages import BenchError, local_stage, serving
 from bench.tables import Row, print_table
 from chalicelib.store.users import LISTS, list_of
-from infra.local.children import CHECKOUT, Child
-from infra.local.loopback import HOST, free_port, is_healthy
+from infra.local.children import CHECKOUT
+from infra.local.loopback import HOST
 
 _TURNS = 50
 _MOST_RATIO = 1.1
 _MOST_CHI_SQUARE = 11.34
 """With three degrees of freedom, what chance exceeds once in a hundred times."""
-_START_SECONDS = 60.0
 _ANSWER_SECONDS = 600.0
-_PAUSE_SECONDS = 0.1
 
 
 def run(times: int) -> bool:
@@ -53,7 +49,12 @@ def run(times: int) -> bool:
 
 
 def _measure(times: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, local_stage(Path(folder), {}), _store() as store:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        local_stage(Path(folder), {}),
+        serving("bench.sorted_store", "/") as port,
+    ):
+        store = f"http://{HOST}:{port}"
         done = subprocess.run(
             [sys.executable, "-m", "bench.paging", store, str(_TURNS * times)],
             cwd=CHECKOUT,
@@ -67,28 +68,6 @@ def _measure(times: int) -> dict[str, Any]:
         raise BenchError("the pages could not be measured")
     measured: dict[str, Any] = json.loads(done.stdout)
     return measured
-
-
-@contextmanager
-def _store() -> Iterator[str]:
-    """Run a store with all users; its address."""
-    url = f"http://{HOST}:{free_port()}"
-    child = Child(
-        Path(sys.executable),
-        "bench.sorted_store",
-        url.rpartition(":")[2],
-        environment=os.environ,
-        output=DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not is_healthy(f"{url}/"):
-            if child.ended or time.monotonic() > deadline:
-                raise BenchError("the store did not start")
-            time.sleep(_PAUSE_SECONDS)
-        yield url
-    finally:
-        child.stop()
 
 
 def _print_calls(measured: Mapping[str, Any]) -> bool:

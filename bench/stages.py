@@ -15,7 +15,7 @@ from infra.local.stages import enter_stage, prepare_stage
 
 STAGE = "test"
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -52,20 +52,31 @@ def api(*, courier: bool) -> Iterator[int]:
     Raises:
         BenchError: it does not start.
     """
+    with serving("bench.serving", "/health", "courier" if courier else "none") as port:
+        yield port
+
+
+@contextmanager
+def serving(module: str, health: str, *arguments: str) -> Iterator[int]:
+    """Run a server by a module's `main`, which is told its port and these arguments; its port.
+
+    Raises:
+        BenchError: `health`, a path of it, does not answer in time.
+    """
     port = free_port()
     child = Child(
         Path(sys.executable),
-        "bench.serving",
+        module,
         str(port),
-        "courier" if courier else "none",
+        *arguments,
         environment=os.environ,
         output=DEVNULL,
     )
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not is_healthy(f"http://{HOST}:{port}/health"):
+        while not is_healthy(f"http://{HOST}:{port}{health}"):
             if child.ended or time.monotonic() > deadline:
-                raise BenchError("the API did not start")
+                raise BenchError(f"{module} did not start")
             time.sleep(_PAUSE_SECONDS)
         yield port
     finally:
