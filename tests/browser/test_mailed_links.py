@@ -163,9 +163,11 @@ def test_a_link_that_was_opened_before_still_works_and_once_only(
 
 def test_the_field_cuts_no_password(open_page: Callable[..., Page], person: Person) -> None:
     page = open_page(person.link("/password/reset"))
+    expect(page.get_by_label("New password")).to_be_focused()
     page.keyboard.insert_text("a password manager's " * 10)
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("128")
+    expect(page.get_by_label("New password")).to_be_focused()
     longest = "\N{BRICK}" * 128  # browsers count each as two
     page.keyboard.insert_text(longest)
     page.keyboard.press("Enter")
