@@ -71,7 +71,7 @@ faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; m
 faults-table: .venv/.installed ## Write the table of docs/security/faults.md
 	FAULTS=table $(BIN)/pytest tests/faults
 
-mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices; hours (MODULE=services.tokens)
+mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices (MODULE=services.tokens, or all, for an hour or more)
 	$(BIN)/mutmut run "chalicelib.$${MODULE:-*}.x*"
 	@$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 
@@ -128,7 +128,7 @@ destroy: .venv/.installed ## Take a stage down, but for its data (STAGE=dev)
 destroy-data: .venv/.installed ## Delete a stage's data, once its name is typed (STAGE=dev)
 	@exec $(BIN)/python -m infra.deployment destroy-data "$$STAGE"
 
-rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and hold it to the contract
+rehearse: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and hold it to the contract (SUITE=another)
 	@exec $(BIN)/python -m infra.rehearsal
 
 soak: .venv/.installed .venv-cloud/.installed ## Deploy to a local cloud, and use it like many people (MINUTES=3 USERS=20 SEED=…)

@@ -1,8 +1,8 @@
 """The start of a function, which lasts until its first request is answered.
 
 Nearly all that is made meanwhile, modules and clients, stays for as long as the process does. The
-garbage collector would look through it a hundred times and find next to nothing: a fourteenth of
-the start's CPU time.
+garbage collector would look through it a hundred times and find next to nothing: a tenth of the
+start's CPU time.
 """
 
 import gc

@@ -191,8 +191,8 @@ _DOMAIN_TYPES: Mapping[type, _Json] = {
         "maxLength": LONGEST_PASSWORD,
         "description": (
             "Any characters. The length is that of the NFC form; a service may ask for more. Not "
-            "one of the most common passwords, and neither the email, the username nor a part of "
-            "them."
+            "one of the most common passwords, neither the email, the username nor a part of them, "
+            "and not made of the service's own names."
         ),
     },
 }

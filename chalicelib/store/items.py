@@ -105,7 +105,7 @@ class MailedTokenItem(Model):
 class RevokedTokenItem(Model):
     """Tokens that are refused before their time: those of a session, or of a signing key.
 
-    `token_id` is the session's identifier or `key#<key id>`: never a token itself.
+    `token_id` is the session's identifier or `key#<key id>#<copy>`: never a token itself.
     """
 
     class Meta:
