@@ -166,7 +166,11 @@ def test_who_is_not_there_is_one_line(run: Run, capsys: pytest.CaptureFixture[st
 @pytest.mark.usefixtures("three")
 def test_rights_are_given_and_taken(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     version = int(items()[ZOE]["token_version"]["N"])
-    assert run("promote", "Bob") == 0
+    assert run("promote", "Bob") == 1
+    assert "whose address nobody has verified" in capsys.readouterr().err
+    assert not items()[BOB]["admin"]["BOOL"]
+    assert run("promote", "Bob", "--yes") == 0
+    assert run("promote", "Bob") == 0, "that changes nothing"
     assert items()[BOB]["admin"]["BOOL"]
     assert run("demote", ADA, "--yes", "--json") == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["admin"] is False
