@@ -198,8 +198,8 @@ class ImportService:
         now = self._clock()
         reader = _Reader(row.fields, now)
         email = reader.take("email", reader.email, None)
-        # Whoever is told who they are may have been here before, with tokens and sessions of the
-        # versions that there were. Nobody ends all of theirs once a second.
+        # Whoever brings an identifier may have been here before, and closed the account. The time
+        # is above every version that tokens and sessions from then can have.
         version = epoch_seconds(now) if reader.has("public_id") else FIRST_VERSION
         candidate = _Candidate(
             line=row.line,

@@ -45,7 +45,8 @@ def licence_of(about: PackageMetadata, explained: Mapping[str, str]) -> str | No
 
 def is_allowed(expression: str) -> bool:
     """Tell whether one side of every choice is allowed; what is joined by AND, on each side."""
-    return _any_of(iter(_PART.findall(expression)))
+    parts = _PART.findall(expression)
+    return bool(parts) and _any_of(iter(parts))
 
 
 def _any_of(parts: Iterator[str]) -> bool:

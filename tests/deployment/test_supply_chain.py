@@ -93,6 +93,7 @@ def test_a_licence_is_allowed_if_one_choice_is() -> None:
     assert not is_allowed("GPL-3.0-only")
     assert is_allowed("MIT AND (Apache-2.0 OR GPL-3.0-only)")
     assert is_allowed("GPL-3.0-only OR (MIT AND (ISC OR GPL-3.0-only))")
+    assert not is_allowed("")
     assert not is_allowed("MIT AND AGPL-3.0-only")
     assert not is_allowed("(MIT OR Apache-2.0) AND AGPL-3.0-only")
     assert not is_allowed("AGPL-3.0-only AND (MIT OR Apache-2.0)")
