@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         ("show", _show, "show a user", False),
         ("disable", _disable, "disable an account, and end its sessions", True),
         ("enable", _enable, "enable an account again", False),
-        ("promote", _promote, "make a user an admin", False),
+        ("promote", _promote, "make a user an admin", True),
         ("demote", _demote, "make a user no longer an admin", True),
         (
             "require-password-change",
@@ -231,6 +231,8 @@ def _enable(call: _Call) -> None:
 
 def _promote(call: _Call) -> None:
     user = call.find()
+    if call.options.stage and not (user.admin or user.email_verified):
+        call.confirm(f"make {_name_of(user)} an admin, whose address nobody has verified", "yes")
     changed = call.container.operator.change(user, Changes(admin=True))
     call.tell(changed, f"{_name_of(user)} is an admin.")
 

@@ -326,15 +326,19 @@ class FakeUserStore(_Breakable):
         changes: Changes,
         *,
         other_admin: str | None = None,
+        by_themselves: bool = False,
         trail: Trail = NO_TRAIL,
     ) -> User | Unchanged:
         self._called()
+        renaming = changes.renaming
+        user = self.rows[public_id].user if public_id in self.rows else None
+        as_read = renaming is None or (user is not None and user.username == renaming.before)
+        if by_themselves and not (as_read and self._is_enabled_admin(public_id)):
+            return Unchanged.NOT_AS_CALLED
         if other_admin is not None and not self._is_enabled_admin(other_admin):
             return Unchanged.NO_OTHER_ADMIN
-        user = self.rows[public_id].user if public_id in self.rows else None
-        renaming = changes.renaming
         if renaming is not None:
-            if user is None or user.username != renaming.before:
+            if not as_read:
                 return Unchanged.OTHER_USERNAME
             owner = self._of(_username_key, fold(renaming.after))
             if owner is not None and owner.user.public_id != public_id:

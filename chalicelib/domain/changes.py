@@ -65,6 +65,13 @@ class Changes:
         return self.admin is False or self.disabled is True
 
     @property
+    def strengthen(self) -> bool:
+        """Whether they let somebody do what they could not before."""
+        return (
+            self.admin is True or self.disabled is False or self.password_change_required is False
+        )
+
+    @property
     def end_sessions(self) -> bool:
         """Whether every session and access token ends with them."""
         return self.disabled is True or self.password_change_required is True
@@ -91,5 +98,6 @@ NO_CHANGES = Changes()
 class Unchanged(Enum):
     """Why changing a user did nothing."""
 
+    NOT_AS_CALLED = "the user was to be an enabled admin by then, and is not, or not as was read"
     NO_OTHER_ADMIN = "whoever was to stay as an admin is none"
     OTHER_USERNAME = "the user is gone, or has another username than was read"

@@ -94,12 +94,14 @@ class SesMailer:
 def ascii_address(address: str) -> str:
     """An address as SES takes it: the domain in IDNA's letters.
 
-    SES does not speak RFC 6531's SMTPUTF8, so a local part has to be ASCII as it is.
+    SES does not speak RFC 6531's SMTPUTF8, so a local part has to be ASCII. Other forms of its
+    letters are written as these: in full-width ones, say, a stranger may have taken an address, and
+    its owner is to get it back.
 
     Raises:
         MailRefusedError: it cannot be written so.
     """
-    local, _, domain = address.rpartition("@")
+    local, _, domain = unicodedata.normalize("NFKC", address).rpartition("@")
     labels = [_ascii_label(label) for label in domain.split(".")]
     if not (local and local.isascii() and all(map(_LABEL.fullmatch, labels))):
         raise MailRefusedError

@@ -60,17 +60,19 @@ class UserStore(UserReader, Protocol):
         changes: Changes,
         *,
         other_admin: str | None = None,
+        by_themselves: bool = False,
         trail: Trail = NO_TRAIL,
     ) -> User | Unchanged:
         """Change a user, all or nothing, and answer them as they now are.
 
         Changes that end sessions end every session and access token in the same step. If
-        `other_admin` is given, it has to be an enabled admin just then. A user who is to have
-        another username has to have the one that it replaces.
+        `other_admin` is given, it has to be an enabled admin just then; `by_themselves`, the user
+        has to be one. A user who is to have another username has to have the one that it replaces.
 
         Raises:
             UsernameTakenError: another user has the new username's key.
-            UserNotFoundError: there is no such user, and the username was to stay.
+            UserNotFoundError: there is no such user, and neither was the username to be another
+                one nor the user to be an admin.
             UnavailableError: the store cannot answer now.
         """
 
@@ -205,8 +207,10 @@ class AccountService:
         The username and the metadata are the user's own to change, and an admin's. The rest takes
         an admin. A new username or metadata ends no session. A new right, or its loss, counts from
         the next request on; disabling ends every session, and so does asking for a new password.
-        Whoever takes a right away stays an admin in the same step, or somebody else does: so of
-        two admins who demote each other, one is left.
+        Whoever gives a right or lets somebody in is an admin in the same step, however long ago the
+        authorizer let them in: one who was demoted or disabled meanwhile cannot take that back.
+        Whoever takes a right away stays an admin, or somebody else does: so of two admins who
+        demote each other, one is left.
 
         Of any number of accounts that want one username, one gets it: the store decides. Of two
         changes of one account at once, the later counts for what both name.
@@ -283,15 +287,29 @@ class AccountService:
         )
         notices = self._trails.notices(changes, public_id, client)
         trail = Trail(tuple(events), notices)
-        others = self._staying(caller, public_id) if changes.weaken else (None,)
+        own = public_id == actor
+        # Every transaction that has the caller's row in it waits for the others that have it, so
+        # what harms nobody for long goes without: metadata may be written often.
+        witnessed = changes.weaken or (changes.strengthen and not own)
+        others = self._staying(caller, public_id) if witnessed else (None,)
         for other in others:
             try:
-                changed = self._users.update(public_id, changes, other_admin=other, trail=trail)
+                changed = self._users.update(
+                    public_id,
+                    changes,
+                    other_admin=other,
+                    by_themselves=own and changes.take_an_admin,
+                    trail=trail,
+                )
             except UserNotFoundError as fault:
                 raise gone(caller, public_id) from fault
             if isinstance(changed, User):
                 return changed
-            if changed is Unchanged.OTHER_USERNAME:
+            if changed is Unchanged.NOT_AS_CALLED:
+                present = read_user(self._users, caller, public_id)
+                if present.disabled or not present.admin:
+                    raise NotAllowedError
+            if changed is not Unchanged.NO_OTHER_ADMIN:
                 return None
         raise _no_admin_stays(caller, public_id)
 

@@ -14,8 +14,8 @@ from chalicelib.domain.errors import InvalidInputError, UnavailableError
 from chalicelib.domain.imports import HELD, Arrival, Claim, Outcome, Owners
 from chalicelib.domain.names import LONGEST_USERNAME, EmailAddress, Username, fold
 from chalicelib.domain.passwords import NO_PASSWORD
-from chalicelib.domain.times import Clock
-from chalicelib.domain.users import Credentials, User
+from chalicelib.domain.times import Clock, epoch_seconds
+from chalicelib.domain.users import FIRST_VERSION, Credentials, User
 from chalicelib.services.passwords import PasswordHasher
 from chalicelib.services.trails import TrailService
 
@@ -195,8 +195,12 @@ class ImportService:
     def _read(self, row: Row) -> _Candidate:
         if row.fault is not None:
             raise InvalidInputError({"row": row.fault})
-        reader = _Reader(row.fields, self._clock())
+        now = self._clock()
+        reader = _Reader(row.fields, now)
         email = reader.take("email", reader.email, None)
+        # Whoever brings an identifier may have been here before, and closed the account. The time
+        # is above every version that tokens and sessions from then can have.
+        version = epoch_seconds(now) if reader.has("public_id") else FIRST_VERSION
         candidate = _Candidate(
             line=row.line,
             user=User(
@@ -204,7 +208,8 @@ class ImportService:
                 email=email or "",
                 username=reader.take("username", reader.username, None)
                 or reader.make_username(email),
-                registered_on=reader.take("registered_on", reader.moment, self._clock()),
+                registered_on=reader.take("registered_on", reader.moment, now),
+                token_version=version,
                 admin=reader.take("admin", reader.flag, default=False),
                 disabled=reader.take("disabled", reader.flag, default=False),
                 email_verified=reader.take("email_verified", reader.flag, default=False),

@@ -2,15 +2,21 @@
 
 from itertools import islice
 
-from chalicelib.domain.activity import EventPage
+from chalicelib.domain.activity import Act, EventPage
 from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.store.faults import translating_faults
 from chalicelib.store.items import EventItem
 from chalicelib.store.trails import event_of
 
+_ACTS = frozenset(act.value for act in Act)
+
 
 class DynamoActivityStore:
-    """Reads what was written with the changes themselves."""
+    """Reads what was written with the changes themselves.
+
+    An act that this version does not know was written by a later one, which is being deployed or
+    was rolled back. It is not shown, and keeps nobody from the rest.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,6 +44,6 @@ class DynamoActivityStore:
             found = list(islice(rows, limit + 1))
         shown = found[:limit]
         return EventPage(
-            events=tuple(map(event_of, shown)),
+            events=tuple(event_of(row) for row in shown if row.act in _ACTS),
             next_position=shown[-1].place if len(found) > limit else None,
         )

@@ -8,7 +8,12 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.domain.changes import NO_CHANGES, Changes
 from chalicelib.domain.email_changes import EmailChange
 from chalicelib.domain.errors import UsernameTakenError
-from chalicelib.domain.mailed_tokens import MailedToken, MailedTokenFacts, MailedTokenRecord
+from chalicelib.domain.mailed_tokens import (
+    MailedToken,
+    MailedTokenFacts,
+    MailedTokenRecord,
+    Purpose,
+)
 from chalicelib.domain.names import fold
 from chalicelib.domain.times import Clock, epoch_seconds
 from chalicelib.domain.trails import NO_TRAIL, Trail
@@ -26,6 +31,9 @@ from chalicelib.store.trails import write_trail
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.user_changes import actions_of, move_username
 from chalicelib.store.user_rows import former_emails_text, user_key, user_of
+
+_PURPOSES = frozenset(purpose.value for purpose in Purpose)
+"""A token for anything else was mailed by a later version. To this one it is none."""
 
 
 class DynamoRecoveryStore:
@@ -50,7 +58,14 @@ class DynamoRecoveryStore:
             },
         )
         return MailedTokenFacts(
-            record=next(map(mailed_token_of, found[MailedTokenItem]), None),
+            record=next(
+                (
+                    mailed_token_of(row)
+                    for row in found[MailedTokenItem]
+                    if row.purpose in _PURPOSES
+                ),
+                None,
+            ),
             credentials=next(
                 (Credentials(user_of(row), row.password_hash) for row in found[UserItem]), None
             ),

@@ -13,7 +13,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.attempts import Count, KnownAddress, LoginFacts, Origin, Outcome, Tally
-from chalicelib.domain.changes import Changes, Unchanged
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     AccountsError,
     EmailTakenError,
@@ -319,6 +319,7 @@ class DynamoUserStore:
         changes: Changes,
         *,
         other_admin: str | None = None,
+        by_themselves: bool = False,
         trail: Trail = NO_TRAIL,
     ) -> User | Unchanged:
         """Change the user in a transaction, and read them afterwards, since it answers nothing.
@@ -329,7 +330,7 @@ class DynamoUserStore:
         """
         item = UserItem(user_key(public_id))
         renaming = changes.renaming
-        same = UserItem.pk.exists() if renaming is None else UserItem.username == renaming.before
+        same, otherwise = _as_called(renaming, by_themselves=by_themselves)
         # What each part that may fail stands for, in the order that they have in the transaction.
         told: list[Unchanged | type[AccountsError]] = []
 
@@ -345,7 +346,7 @@ class DynamoUserStore:
             write_trail(transaction, trail)
             # A trail is put, and puts come before updates.
             told.extend([UnavailableError] * (len(trail.events) + len(trail.messages)))
-            told.append(UserNotFoundError if renaming is None else Unchanged.OTHER_USERNAME)
+            told.append(otherwise)
 
         failed = self._transactions.run(change)
         reasons = {reason for reason, has_failed in zip(told, failed, strict=False) if has_failed}
@@ -492,6 +493,16 @@ def _name_of(marker_key: str) -> MarkerItem | None:
     """The marker of a name in use. One that only holds a former address finds nobody."""
     marker = read(MarkerItem, marker_key)
     return None if marker is None or marker.expires_at else marker
+
+
+def _as_called(
+    renaming: Renaming | None, *, by_themselves: bool
+) -> tuple[Condition, Unchanged | type[AccountsError]]:
+    """What a user has to be for a change, and what it means if they are not."""
+    same = UserItem.pk.exists() if renaming is None else UserItem.username == renaming.before
+    if by_themselves:
+        return same & _is_enabled_admin(), Unchanged.NOT_AS_CALLED
+    return same, UserNotFoundError if renaming is None else Unchanged.OTHER_USERNAME
 
 
 def _require_admin(transaction: TransactWrite, public_id: str) -> None:

@@ -1,6 +1,7 @@
 """The licences of what is shipped: whoever runs the service passes the package on to AWS."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageMetadata, metadata
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -11,6 +12,8 @@ from infra.supply_chain.locks import Pin
 
 ALLOWED = frozenset({"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0"})
 """Each lets anybody use and pass on what is under it, and asks for its notice alone."""
+
+_PART = re.compile(r"[()]|[^\s()]+")
 
 
 def check_licences(pins: Iterable[Pin], explained: Mapping[str, str]) -> Findings:
@@ -42,5 +45,21 @@ def licence_of(about: PackageMetadata, explained: Mapping[str, str]) -> str | No
 
 def is_allowed(expression: str) -> bool:
     """Tell whether one side of every choice is allowed; what is joined by AND, on each side."""
-    alternatives = expression.replace("(", "").replace(")", "").split(" OR ")
-    return any(set(alternative.split(" AND ")) <= ALLOWED for alternative in alternatives)
+    parts = _PART.findall(expression)
+    return bool(parts) and _any_of(iter(parts))
+
+
+def _any_of(parts: Iterator[str]) -> bool:
+    """Read up to the end, or to the bracket that closes. AND binds closer than OR."""
+    allowed = [True]
+    for part in parts:
+        match part:
+            case ")":
+                break
+            case "OR":
+                allowed.append(True)
+            case "(":
+                allowed[-1] &= _any_of(parts)
+            case _ if part != "AND":
+                allowed[-1] &= part in ALLOWED
+    return any(allowed)

@@ -5,6 +5,7 @@ retries. Time is counted and not waited for: an attempt that hangs takes as long
 said to wait, however soon it gives up here.
 """
 
+import gc
 import socket
 import struct
 import threading
@@ -26,8 +27,9 @@ from chalicelib.mail import ses
 from chalicelib.store import items
 from tests.servers import QuietHandler, serving
 
-_PATIENCE = 0.3
-"""Real seconds after which the client gives up an attempt."""
+_PATIENCE = 0.5
+"""Real seconds after which the client gives up an attempt: longer than anything here takes, once
+the garbage collector need not look through all that earlier tests have left."""
 _LIMITS = {"dynamodb": items.LIMITS, "ssm": source.LIMITS, "ses": ses.LIMITS}
 _SERVICES = {"DynamoDB": "dynamodb", "AmazonSSM": "ssm", "": "ses"}
 _JSON = {"Content-Type": "application/x-amz-json-1.0"}
@@ -160,9 +162,11 @@ def listening() -> Iterator[Remote]:
         patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=remote.sleep))
         made: list[URLLib3Session] = []
         patch.setattr(URLLib3Session, "__init__", _impatient(URLLib3Session.__init__, made))
+        gc.freeze()
         try:
             yield remote
         finally:
+            gc.unfreeze()
             remote.release()
             for session in made:
                 session.close()

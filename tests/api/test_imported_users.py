@@ -8,7 +8,8 @@ from chalicelib.domain.passwords import NO_PASSWORD
 from chalicelib.services.imports import Row
 from tests.api.client import Client
 from tests.api.gateway import Answer
-from tests.aws import Cloud
+from tests.aws import SESSIONS, Cloud
+from tests.fakes import FakeClock
 from tests.samples import FOREIGN_HASHES, FOREIGN_PASSWORD, PASSWORD
 
 EMAIL = "zoe@example.com"
@@ -96,6 +97,27 @@ def test_a_hash_that_nothing_matches_is_a_wrong_password_like_any_other(
 def test_a_disabled_user_arrives_disabled(client: Client, imports: Container) -> None:
     arrive(imports, password_hash=FOREIGN_HASHES["bcrypt 2y"], disabled=True)
     assert log_in(client).status == 401
+
+
+def test_no_token_of_a_closed_account_works_when_it_is_imported_again(
+    client: Client, imports: Container, cloud: Cloud, clock: FakeClock
+) -> None:
+    arrive(imports, password_hash=FOREIGN_HASHES["bcrypt 2b"])
+    for _ in range(2):
+        opened = log_in(client).json()
+        token = opened["Authorization"]
+        sessions = cloud.rows(SESSIONS)
+        body = {"current_password": FOREIGN_PASSWORD}
+        assert client.delete("/user/me", body, token=token).status == 200
+        clock.step(seconds=1)
+        arrive(imports, password_hash=FOREIGN_HASHES["bcrypt 2b"])
+        for row in sessions:  # as if they could not be removed
+            cloud.dynamodb.put_item(TableName=SESSIONS, Item=row)
+        assert client.get("/user/me", token=token).status == 401
+        refresh = {"refresh_token": opened["refresh_token"]}
+        assert client.post("/auth/refresh", refresh).status == 401
+        token = log_in(client).json()["Authorization"]
+        assert client.get("/user/me", token=token).status == 200
 
 
 def test_an_imported_email_is_taken(client: Client, imports: Container) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from contextlib import suppress
 from email.message import Message
 from importlib.metadata import PackageMetadata
 from pathlib import Path
@@ -90,7 +91,13 @@ def test_a_licence_is_allowed_if_one_choice_is() -> None:
     assert is_allowed("GPL-3.0-only OR MIT")
     assert is_allowed("(Apache-2.0 AND MIT)")
     assert not is_allowed("GPL-3.0-only")
+    assert is_allowed("MIT AND (Apache-2.0 OR GPL-3.0-only)")
+    assert is_allowed("GPL-3.0-only OR (MIT AND (ISC OR GPL-3.0-only))")
+    assert not is_allowed("")
     assert not is_allowed("MIT AND AGPL-3.0-only")
+    assert not is_allowed("(MIT OR Apache-2.0) AND AGPL-3.0-only")
+    assert not is_allowed("AGPL-3.0-only AND (MIT OR Apache-2.0)")
+    assert not is_allowed("Apache-2.0 WITH LLVM-exception"), "nobody has allowed the exception"
 
 
 def test_what_is_shipped_has_licences_that_are_allowed() -> None:
@@ -148,6 +155,20 @@ def test_a_secret_is_found_although_it_was_taken_out_again(repository: Path, nam
     assert findings.found == (f"{name}: AWS Access Key, of SHA-256 {digest}",)
     assert findings.looked_at == "3 commits"
     assert scan_history(repository, {digest: "it was never a key"}).found == ()
+
+
+@pytest.mark.parametrize("other", ["x.py", "y.py"], ids=["of a conflict", "without one"])
+def test_a_secret_is_found_that_only_a_merge_brought(repository: Path, other: str) -> None:
+    commit(repository, "x.py", "x = 1\n")
+    run(repository, "switch", "--quiet", "--create", "side")
+    commit(repository, other, "x = 2\n")
+    run(repository, "switch", "--quiet", "-")
+    commit(repository, "x.py", "x = 3\n")
+    with suppress(subprocess.CalledProcessError):
+        run(repository, "merge", "--no-commit", "side")
+    commit(repository, "x.py", f'key = "{AWS_KEY}"\n')
+    (found,) = scan_history(repository, {}).found
+    assert found.startswith("x.py: AWS Access Key")
 
 
 def test_what_looks_random_is_found_outside_of_tests_and_locks(repository: Path) -> None:

@@ -38,7 +38,7 @@ class Place:
         Raises:
             RehearsalError: the command fails.
         """
-        outcome = self.deployer.make("admin", STAGE, EMAIL=email)
+        outcome = self.deployer.make("admin", STAGE, typed="yes\n", EMAIL=email)
         if outcome.status:
             raise RehearsalError(f"make admin STAGE={STAGE} failed:\n{outcome.output}")
 

@@ -173,6 +173,17 @@ def test_an_event_that_was_made_anonymous_is_read(real: DynamoActivityStore, clo
     assert cloud.rows(OUTBOX) == []
 
 
+def test_an_act_of_a_later_version_is_passed_over(real: DynamoActivityStore) -> None:
+    for second, act in enumerate(("logged_in", "flown", "logged_out", "flown"), 1):
+        place = f"2026-01-02T03:04:0{second}.000000Z#an-id"
+        EventItem(public_id(1), place, act=act, expires_at=2**31).save()
+    page = real.page(public_id(1), 2, None)
+    assert [event.act for event in page.events] == [Act.LOGGED_OUT]
+    rest = real.page(public_id(1), 2, page.next_position)
+    assert [event.act for event in rest.events] == [Act.LOGGED_IN]
+    assert rest.next_position is None
+
+
 def test_a_page_is_one_consistent_query(real: DynamoActivityStore, wire: Wire) -> None:
     wire.reset()
     real.page(public_id(1), 10, None)

@@ -11,6 +11,7 @@ from moto.ses.models import ses_backends
 
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
+from chalicelib.domain.names import EmailAddress
 from chalicelib.mail.ses import SesMailer, ascii_address
 from tests.aws import Cloud, Wire
 
@@ -112,6 +113,20 @@ def test_a_sender_is_written_as_a_header_needs_it(
 )
 def test_a_domain_is_written_in_the_letters_of_idna(address: str, written: str) -> None:
     assert ascii_address(address) == written
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("\uff5a\uff4f\uff45@example.com", "zoe@example.com"),
+        ("Zo\u2024E@example.com", "Zo.E@example.com"),
+        ("\u212aim@mail.ex\u2488com", "Kim@mail.ex1.com"),
+    ],
+)
+def test_whoever_has_an_address_is_written_to_however_its_letters_are_formed(
+    address: str, written: str
+) -> None:
+    assert ascii_address(EmailAddress.parse(address)) == written
 
 
 def test_one_domain_is_not_taken_for_another_that_may_be_somebody_elses() -> None:

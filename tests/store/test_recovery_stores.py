@@ -21,7 +21,7 @@ from chalicelib.domain.users import Credentials, FormerEmail, Removal, User
 from chalicelib.services.emails import EmailStore
 from chalicelib.services.mailed_tokens import MailedTokenStore
 from chalicelib.services.recovery import ResetStore
-from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
+from chalicelib.store.mailed_tokens import DynamoMailedTokenStore, mailed_token_row
 from chalicelib.store.recoveries import DynamoRecoveryStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
@@ -491,6 +491,16 @@ def test_an_outage_is_told(real: DynamoRecoveryStore, wire: Wire) -> None:
     ):
         with pytest.raises(UnavailableError):
             call()
+
+
+def test_a_token_for_what_only_a_later_version_does_is_none(real: DynamoRecoveryStore) -> None:
+    text, record = mailed(public_id(1), Purpose.RESET, OLD)
+    token = MailedToken.parse(text)
+    assert token
+    row = mailed_token_row(record)
+    row.purpose = "fly"
+    row.save()
+    assert real.find(token).record is None
 
 
 def test_a_token_and_its_user_are_one_consistent_read(

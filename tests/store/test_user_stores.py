@@ -301,6 +301,37 @@ def test_a_right_is_not_taken_away_if_the_other_is_no_enabled_admin(
     assert users.get(public_id(1)) == a_user(1, admin=True)
 
 
+@pytest.mark.parametrize("former", [a_user(1), a_user(1, admin=True, disabled=True)])
+def test_only_an_enabled_admin_changes_their_own_rights(users: Users, former: User) -> None:
+    add(users, former)
+    add(users, a_user(2, admin=True))
+    for changes in (
+        Changes(admin=True),
+        Changes(disabled=False),
+        _renamed("User 1", "Zoë", admin=True),
+        _renamed("User 1", "User 2", admin=True),
+        _renamed("Another", "Zoë", admin=True),
+    ):
+        for other in (None, public_id(2), public_id(3)):
+            refused = users.update(public_id(1), changes, other_admin=other, by_themselves=True)
+            assert refused is Unchanged.NOT_AS_CALLED
+    assert users.get(public_id(1)) == former == users.find_by_username("user 1")
+    gone = users.update(public_id(3), Changes(admin=True), by_themselves=True)
+    assert gone is Unchanged.NOT_AS_CALLED
+
+
+def test_an_enabled_admin_changes_their_own_rights(users: Users) -> None:
+    add(users, a_user(1, admin=True))
+    add(users, a_user(2, admin=True))
+    both = _renamed("User 1", "Zoë", admin=True)
+    changed = users.update(public_id(1), both, by_themselves=True)
+    assert changed == a_user(1, admin=True, username="Zoë") == users.get(public_id(1))
+    lost = users.update(
+        public_id(1), Changes(admin=False), other_admin=public_id(2), by_themselves=True
+    )
+    assert lost == a_user(1, username="Zoë") == users.get(public_id(1))
+
+
 def test_nobody_is_given_a_right(users: Users) -> None:
     add(users, a_user(2, admin=True))
     for other in (None, public_id(2)):

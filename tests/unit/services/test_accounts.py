@@ -417,6 +417,55 @@ def test_of_two_admins_who_demote_each_other_one_is_left(
     assert users.rows[CALLER.public_id].user == CALLER
 
 
+@pytest.mark.parametrize("lost", [{"admin": False}, {"disabled": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        Changes(admin=True),
+        Changes(disabled=False),
+        Changes(password_change_required=False),
+        Changes(admin=True, disabled=False),
+        Changes(admin=False, disabled=False),
+        Changes(admin=True, disabled=True),
+    ],
+)
+def test_whoever_was_an_admin_when_they_were_let_in_gives_no_right_any_more(
+    accounts: AccountService,
+    admin: Principal,
+    users: FakeUserStore,
+    tables: FakeTables,
+    lost: dict[str, bool],
+    changes: Changes,
+) -> None:
+    assert users.rows[admin.user.public_id].user.admin, "somebody still is one"
+    former = a_caller(users.change(OTHER.public_id, admin=True))
+    add(users, a_user(3, disabled=True))
+    now = users.change(OTHER.public_id, **lost)
+    for whose in ("me", OTHER.public_id, public_id(3)):
+        for username in (None, Username("Zoë")):
+            with pytest.raises(NotAllowedError):
+                accounts.change(former, whose, changes, CLIENT, username=username)
+    assert users.rows[OTHER.public_id].user == now
+    assert users.rows[public_id(3)].user == a_user(3, disabled=True)
+    assert tables.events == []
+    assert _to(accounts, former, "me", "Zoë").username == "Zoë", "it is their own"
+
+
+def test_an_admin_who_left_meanwhile_is_told_that_their_token_is_dead(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    del users.rows[CALLER.public_id]
+    with pytest.raises(TokenInvalidError):
+        accounts.change(admin, "me", Changes(admin=True), CLIENT)
+
+
+def test_an_admin_whose_username_changes_meanwhile_is_read_again(
+    accounts: AccountService, admin: Principal, users: FakeUserStore
+) -> None:
+    users.change(CALLER.public_id, username="Another")
+    assert _to(accounts, admin, "me", "Zoë", admin=True) == a_user(1, admin=True, username="Zoë")
+
+
 def test_somebody_who_was_an_admin_a_moment_ago_does_not_count(
     accounts: AccountService, admin: Principal, users: FakeUserStore
 ) -> None:

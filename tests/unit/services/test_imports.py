@@ -10,6 +10,7 @@ from chalicelib.domain.email_changes import HELD_FOR
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.imports import Arrival, Claim, Outcome, Owners
 from chalicelib.domain.passwords import NO_PASSWORD
+from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.users import FormerEmail, User
 from chalicelib.services.imports import BATCH, ImportService, Result, Row
 from chalicelib.services.passwords import PasswordHasher
@@ -84,6 +85,7 @@ def test_an_account_arrives_as_it_was(
         email="user-1@example.com",
         username="User 1",
         registered_on=datetime(2020, 2, 3, 3, 5, 6, 789_000, tzinfo=UTC),
+        token_version=epoch_seconds(START),
         admin=True,
         disabled=True,
         email_verified=True,
