@@ -252,6 +252,17 @@ def test_what_the_authorizer_refuses_is_refused(
     assert ask(wire, "GET /echo").status == 200
 
 
+@pytest.mark.parametrize("blank", ["\x0b", "\x0c", "\x1c", "\x85", "\xa0"])
+def test_around_a_value_blanks_and_tabs_are_dropped_and_nothing_else(
+    wire: Wire, blank: str
+) -> None:
+    value = f"allow{blank}"
+    assert_refused(ask(wire, "GET /guarded", f"Authorization: {value}\r\n"), 401, "token_invalid")
+    assert ask(wire, "GET /guarded", "Authorization: \t allow \t\r\n").status == 200
+    headers = ask(wire, "GET /echo", f"A-Value: \t {blank}{value} \t\r\n").json["headers"]
+    assert headers["a-value"] == f"{blank}{value}"
+
+
 def test_the_authorizers_context_arrives_as_text(wire: Wire) -> None:
     caller = ask(wire, "GET /guarded", "authorization: allow\r\n").json["context"]["authorizer"]
     assert caller == {
@@ -385,9 +396,11 @@ def test_a_chunked_body_too_large_is_413(wire: Wire) -> None:
         b"POST /echo HTTP/1.1\r\nContent-Length:\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\na",
+        b"POST /echo HTTP/1.1\r\nContent-Length: \x0b1\r\n\r\na",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\nxyz\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\n-1\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\n0x1\r\na\r\n0\r\n\r\n",
@@ -400,6 +413,7 @@ def test_a_malformed_request_is_400_and_ends_the_connection(
     wire.send(request_head)
     reply = wire.receive()
     assert_refused(reply, 400, "validation_failed")
+    assert reply.json["errors"] == {"request": "Not a valid HTTP request."}
     assert reply.headers["Connection"] == "close"
     assert wire.is_closed()
 
