@@ -39,6 +39,7 @@ _BLANKS = " \t"
 """What HTTP allows around a header's value (RFC 9110, section 5.6.3). Python strips more."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NUMBER = re.compile(r"[0-9]+")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 # What no function and no gateway response is about: the framing itself.
@@ -177,6 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
         words = self.raw_requestline.split()
         if not self.raw_requestline.endswith(b"\n") or len(words) != 3:  # noqa: PLR2004 - RFC 9112
             raise _RefusedError
+        # http.server takes the line for Latin-1, and some octets of UTF-8 for blanks: à, Å.
+        words[1] = _NOT_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), words[1])
+        self.raw_requestline = b" ".join(words) + b"\r\n"
         if not self.parse_request():
             return False
         well_formed = _TOKEN.fullmatch(self.command) and all(
