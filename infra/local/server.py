@@ -12,7 +12,7 @@ import socket
 import socketserver
 import sys
 import time
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
@@ -246,10 +246,12 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method != "HEAD":
             self.wfile.write(answer.body)
         self.wfile.flush()
-        # Neither the query nor a header nor a body: they may hold what no log should.
+        # Neither the query nor a header nor a body: they may hold what no log should. Where a body
+        # is longer than it says, its rest is the next request's method.
+        method = request.method if request.method in HTTPMethod.__members__ else "-"
         path = request.path if request.path.isprintable() else ascii(request.path)
         milliseconds = (time.monotonic() - self._started) * 1000
-        _log.info("%s %.200s %d %.0f ms", request.method or "-", path, answer.status, milliseconds)
+        _log.info("%s %.200s %d %.0f ms", method, path, answer.status, milliseconds)
 
     def _drain(self) -> None:
         """Let the client finish what it is sending.

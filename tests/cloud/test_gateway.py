@@ -516,3 +516,22 @@ def test_the_log_has_neither_query_nor_headers(
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0].startswith("GET '/nope\\x1b' 404 ")
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "left_over",
+    [
+        b'{"password":"secret"}',  # of a body that is longer than it said
+        b"eyJhbGciOiJSUzI1NiJ9.secret.",
+        b"\x1b[31msecret",
+    ],
+)
+def test_what_is_no_method_is_not_logged(
+    wire: Wire, caplog: pytest.LogCaptureFixture, left_over: bytes
+) -> None:
+    caplog.set_level("INFO", "infra.local")
+    wire.send(left_over + b"GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert wire.receive().status in (400, 405)
+    assert wire.is_closed()  # so that the line is there
+    assert caplog.records[0].getMessage().startswith("- /echo 40")
+    assert "secret" not in caplog.text
