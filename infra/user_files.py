@@ -17,7 +17,12 @@ _LONGEST_LINE = 65_536
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\0", "'")
 """What a cell begins with that a spreadsheet would compute, and the quote that keeps it from it."""
 _NOT_TEXT = "Not UTF-8."
+_TWICE = "Names a field twice."
 _TOO_LONG = "The line is too long."
+
+
+class _TwiceError(ValueError):
+    """A member is there twice: parsers take the first or the last."""
 
 
 def format_of(name: str, told: str | None) -> str:
@@ -102,14 +107,23 @@ def _read_json_lines(file: TextIO) -> Iterator[Row]:
 def _json_row(number: int, line: str) -> Row:
     try:
         line.encode()
-        fields = json.loads(line)
+        fields = json.loads(line, object_pairs_hook=_unique)
     except UnicodeEncodeError:
         return Row(number, fault=_NOT_TEXT)
+    except _TwiceError:
+        return Row(number, fault=_TWICE)
     except (ValueError, RecursionError):
         return Row(number, fault="Not JSON.")
     if not isinstance(fields, dict):
         return Row(number, fault="Not a JSON object.")
     return Row(number, fields)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _TwiceError
+    return fields
 
 
 def _read_csv(file: TextIO) -> Iterator[Row]:

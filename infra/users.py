@@ -103,7 +103,7 @@ def _split(arguments: Sequence[str]) -> list[str]:
     try:
         words = shlex.split(text)
     except ValueError:
-        words = ["--help"]
+        _parser().error("DO ends in the middle: a quotation mark or a backslash too many")
     return [f"--stage={stage}", *(words or ["--help"])]
 
 

@@ -17,12 +17,10 @@ class CursorSigner:
 
     def sign(self, position: str, listing: str = "") -> str:
         """The cursor of a position in a list: one of several has a name, without a colon."""
-        octets = position.encode()
-        mac = self._mac(octets, listing)
-        return base64.urlsafe_b64encode(mac + octets).decode("ascii").rstrip("=")
+        return self._written(position.encode(), listing).decode("ascii")
 
     def read(self, cursor: str, listing: str = "") -> str:
-        """The position of a cursor.
+        """The position of a cursor, which has one spelling.
 
         Raises:
             InvalidInputError: it was not signed with this secret, or for another list.
@@ -31,12 +29,14 @@ class CursorSigner:
             octets = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except (binascii.Error, ValueError):
             octets = b""
-        mac, position = octets[:_MAC_BYTES], octets[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(position, listing)):
+        position = octets[_MAC_BYTES:]
+        # All of it is compared: decoders pass over whatever is not of their alphabet.
+        given = cursor.encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(given, self._written(position, listing)):
             raise InvalidInputError({"cursor": "Not a cursor of this list."})
         return position.decode()
 
-    def _mac(self, position: bytes, listing: str) -> bytes:
-        return hmac.digest(
-            self._secret, b"accounts/cursor" + listing.encode() + b":" + position, "sha256"
-        )
+    def _written(self, position: bytes, listing: str) -> bytes:
+        name = b"accounts/cursor" + listing.encode() + b":"
+        mac = hmac.digest(self._secret, name + position, "sha256")
+        return base64.urlsafe_b64encode(mac + position).rstrip(b"=")

@@ -70,14 +70,19 @@ def _modification_times(checkout: Path) -> dict[Path, int]:
 
 
 def _log_plainly() -> None:
-    """Print the gateway's lines as they are, and nothing of what libraries do while all is well."""
-    gateway = logging.getLogger("infra.local")
-    gateway.addHandler(logging.StreamHandler(sys.stdout))
-    gateway.setLevel(logging.INFO)
-    gateway.propagate = False
+    """Print what concerns a person as it is, and nothing of what libraries do while all is well."""
+    plainly = logging.StreamHandler(sys.stdout)
+    for told in ("infra.local", "chalice.cli.reloader"):
+        logger = logging.getLogger(told)
+        logger.addHandler(plainly)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     # The functions' own lines are for CloudWatch: here the gateway's line says what a person needs.
     for quiet in ("botocore", "pynamodb", "chalicelib.telemetry"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    # It warns of each connection that it does not keep: here there may be more requests at once
+    # than it keeps any for, in a function there is one.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def main(port: str) -> None:

@@ -12,7 +12,7 @@ import socket
 import socketserver
 import sys
 import time
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
@@ -21,6 +21,7 @@ from chalice import Chalice
 from chalice.local import CustomLocalChalice, LocalChalice
 
 from chalicelib import settings
+from chalicelib.api.errors import FAILURES, failure_body
 from chalicelib.domain.errors import InvalidInputError
 from infra.gateway_responses import GATEWAY_RESPONSES
 from infra.local.gateway import Gateway, HttpAnswer, HttpRequest
@@ -34,8 +35,11 @@ _IDLE_SECONDS = 60.0
 _READ_SECONDS = 10.0
 _LINGER_SECONDS = 5.0
 
+_BLANKS = " \t"
+"""What HTTP allows around a header's value (RFC 9110, section 5.6.3). Python strips more."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NUMBER = re.compile(r"[0-9]+")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 # What no function and no gateway response is about: the framing itself.
@@ -44,6 +48,8 @@ _FRAMING = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are too large.",
 }
+
+_MALFORMED = InvalidInputError({"request": "Not a valid HTTP request."})
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = gateway.refuse(GATEWAY_RESPONSES["REQUEST_TOO_LARGE"], request)
         else:
             # Whatever else http.server calls it (505, for one), it is the client's mistake.
-            answer = gateway.refuse(InvalidInputError, request)
+            answer = gateway.failure(
+                FAILURES[InvalidInputError].status, failure_body(_MALFORMED), request, {}
+            )
         self._send(request, answer)
         self._drain()
 
@@ -170,6 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
         words = self.raw_requestline.split()
         if not self.raw_requestline.endswith(b"\n") or len(words) != 3:  # noqa: PLR2004 - RFC 9112
             raise _RefusedError
+        # http.server takes the line for Latin-1, and some octets of UTF-8 for blanks: à, Å.
+        words[1] = _NOT_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), words[1])
+        self.raw_requestline = b" ".join(words) + b"\r\n"
         if not self.parse_request():
             return False
         well_formed = _TOKEN.fullmatch(self.command) and all(
@@ -193,13 +204,13 @@ class _Handler(BaseHTTPRequestHandler):
         lengths = self.headers.get_all("Content-Length", [])
         codings = self.headers.get_all("Transfer-Encoding", [])
         if codings:
-            if lengths or [coding.strip().lower() for coding in codings] != ["chunked"]:
+            if lengths or [coding.strip(_BLANKS).lower() for coding in codings] != ["chunked"]:
                 raise _RefusedError
             self._ask_for_body()
             return _read_chunks(self.rfile)
         if not lengths:
             return b""
-        length = lengths[0].strip()
+        length = lengths[0].strip(_BLANKS)
         if len(lengths) > 1 or not _NUMBER.fullmatch(length):
             raise _RefusedError
         digits = length.lstrip("0") or "0"
@@ -209,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         return _read_exactly(self.rfile, int(digits))
 
     def _ask_for_body(self) -> None:
-        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+        if self.headers.get("Expect", "").strip(_BLANKS).lower() == "100-continue":
             self.send_response_only(HTTPStatus.CONTINUE)
             self.end_headers()
             self.wfile.flush()
@@ -218,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         return HttpRequest(
             method=self.command or "",
             target=self.path.encode("latin-1"),
-            headers=tuple((name, value.strip()) for name, value in self.headers.items()),
+            headers=tuple((name, value.strip(_BLANKS)) for name, value in self.headers.items()),
             body=body,
             source_ip=self.client_address[0],
         )
@@ -235,10 +246,12 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method != "HEAD":
             self.wfile.write(answer.body)
         self.wfile.flush()
-        # Neither the query nor a header nor a body: they may hold what no log should.
+        # Neither the query nor a header nor a body: they may hold what no log should. Where a body
+        # is longer than it says, its rest is the next request's method.
+        method = request.method if request.method in HTTPMethod.__members__ else "-"
         path = request.path if request.path.isprintable() else ascii(request.path)
         milliseconds = (time.monotonic() - self._started) * 1000
-        _log.info("%s %.200s %d %.0f ms", request.method or "-", path, answer.status, milliseconds)
+        _log.info("%s %.200s %d %.0f ms", method, path, answer.status, milliseconds)
 
     def _drain(self) -> None:
         """Let the client finish what it is sending.

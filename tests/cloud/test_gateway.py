@@ -190,6 +190,7 @@ def test_a_literal_route_hides_another_ones_methods(wire: Wire) -> None:
         ("a+b", "a+b"),
         ("%C3%A5", "å"),
         ("\xc3\xa5", "å"),
+        ("\xc3\x85\xc3\xa0", "Åà"),  # in Latin-1, two of these octets are blanks
         ("%ff", "\ufffd"),
         ("\xff", "\ufffd"),
         ("%zz%", "%zz%"),
@@ -210,6 +211,7 @@ def test_a_path_parameter_arrives_decoded(wire: Wire, sent: str, received: str) 
         ("a=%ff", {"a": ["\ufffd"]}),
         ("a", {"a": [""]}),
         ("a=%C3%A5+b", {"a": ["å b"]}),
+        ("a=\xc3\x85\xc3\xa0", {"a": ["Åà"]}),
         ("a=b?c=d", {"a": ["b?c=d"]}),
     ],
 )
@@ -250,6 +252,17 @@ def test_what_the_authorizer_refuses_is_refused(
 ) -> None:
     assert_refused(ask(wire, "POST /guarded", f"Authorization: {token}\r\n", b"{}"), status, code)
     assert ask(wire, "GET /echo").status == 200
+
+
+@pytest.mark.parametrize("blank", ["\x0b", "\x0c", "\x1c", "\x85", "\xa0"])
+def test_around_a_value_blanks_and_tabs_are_dropped_and_nothing_else(
+    wire: Wire, blank: str
+) -> None:
+    value = f"allow{blank}"
+    assert_refused(ask(wire, "GET /guarded", f"Authorization: {value}\r\n"), 401, "token_invalid")
+    assert ask(wire, "GET /guarded", "Authorization: \t allow \t\r\n").status == 200
+    headers = ask(wire, "GET /echo", f"A-Value: \t {blank}{value} \t\r\n").json["headers"]
+    assert headers["a-value"] == f"{blank}{value}"
 
 
 def test_the_authorizers_context_arrives_as_text(wire: Wire) -> None:
@@ -385,9 +398,11 @@ def test_a_chunked_body_too_large_is_413(wire: Wire) -> None:
         b"POST /echo HTTP/1.1\r\nContent-Length:\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\na",
+        b"POST /echo HTTP/1.1\r\nContent-Length: \x0b1\r\n\r\na",
         b"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\nxyz\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\n-1\r\n",
         b"POST /echo HTTP/1.1\r\n" + CHUNKED + b"\r\n0x1\r\na\r\n0\r\n\r\n",
@@ -400,6 +415,7 @@ def test_a_malformed_request_is_400_and_ends_the_connection(
     wire.send(request_head)
     reply = wire.receive()
     assert_refused(reply, 400, "validation_failed")
+    assert reply.json["errors"] == {"request": "Not a valid HTTP request."}
     assert reply.headers["Connection"] == "close"
     assert wire.is_closed()
 
@@ -499,4 +515,23 @@ def test_the_log_has_neither_query_nor_headers(
     ask(wire, "GET /echo")  # so that the line of the one before is there
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0].startswith("GET '/nope\\x1b' 404 ")
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "left_over",
+    [
+        b'{"password":"secret"}',  # of a body that is longer than it said
+        b"eyJhbGciOiJSUzI1NiJ9.secret.",
+        b"\x1b[31msecret",
+    ],
+)
+def test_what_is_no_method_is_not_logged(
+    wire: Wire, caplog: pytest.LogCaptureFixture, left_over: bytes
+) -> None:
+    caplog.set_level("INFO", "infra.local")
+    wire.send(left_over + b"GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert wire.receive().status in (400, 405)
+    assert wire.is_closed()  # so that the line is there
+    assert caplog.records[0].getMessage().startswith("- /echo 40")
     assert "secret" not in caplog.text

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -226,6 +227,18 @@ def test_a_terminal_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     os.close(reader)
 
 
+def test_many_requests_at_once_are_told_of_like_others(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        body = {"refresh_token": "none"}
+        with ThreadPoolExecutor(48) as clients:
+            asked = [clients.submit(run.ask, "POST", "/auth/refresh", json=body) for _ in range(96)]
+        assert {one.result().status_code for one in asked} == {401}
+        wait_until(lambda: run.output.count("POST /auth/refresh 401") == 96)
+        assert "connectionpool" not in run.output
+        os.kill(run.make.pid, signal.SIGTERM)
+        run.assert_gone()
+
+
 def test_a_change_of_the_code_restarts_the_api(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     for name in (".chalice/config.json", "Makefile", "app.py", "requirements-dev.txt"):
@@ -241,6 +254,7 @@ def test_a_change_of_the_code_restarts_the_api(tmp_path: Path) -> None:
     with Run(tmp_path, checkout=checkout) as run:
         errors.write_text(source.replace("There is nothing here.", "Nothing to see."))
         wait_until(lambda: _says(run, "Nothing to see."))
+        assert "\nRestarting local dev server.\n" in run.output
         errors.write_text("syntax error")
         wait_until(lambda: "SyntaxError" in run.output)
         errors.write_text(source)

@@ -283,6 +283,19 @@ def test_broken_rows_are_told_with_their_line_and_the_rest_goes_in(
     assert items().keys() == {ADA, ZOE}
 
 
+def test_a_row_that_names_a_field_twice_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = (
+        f'{{"email": "{ADA}", "admin": false, "\\u0061dmin": true}}',
+        f'{{"email": "{BOB}", "metadata": {{"a": 1, "a": 2}}}}',
+        f'{{"email": "{ZOE}", "metadata": {{"a": {{"a": 1}}}}}}',
+    )
+    assert run("import", write(tmp_path / "users.jsonl", "\n".join(lines))) == 3
+    assert capsys.readouterr().err.count("row: Names a field twice.") == 2
+    assert items().keys() == {ZOE}
+
+
 def test_broken_csv_is_told_likewise(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -527,9 +540,12 @@ def test_what_make_hands_over_is_split_as_a_shell_would(
     file = write(tmp_path / "two words.csv", f"email\n{ADA}\n")
     assert users.main(["--from-make", f"import '{file}'", "staging"]) == 0
     assert items().keys() == {ADA}
-    for text in ("", "  ", "show 'unclosed"):
+    for text in ("", "  "):
         assert users.main(["--from-make", text, "staging"]) == 0
         assert "usage: users" in capsys.readouterr().out
+    for text in ("disable o'brien@example.com --yes", 'show "ada', "show ada\\"):
+        assert users.main(["--from-make", text, "staging"]) == 2
+        assert "DO ends in the middle" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
