@@ -108,14 +108,20 @@ class _Chalice:
 
 
 class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
-    """pip, checking the hashes of what is downloaded for another machine than this one.
+    """pip, checking the hashes of all that is downloaded, for another machine than this one too.
 
-    Chalice asks for each such wheel by its name and version alone.
+    Chalice has pip check them where a lock has some, and asks for a wheel for another machine by
+    its name and version alone.
     """
 
     def __init__(self, osutils: Any, requirements: Path) -> None:
         super().__init__(SubprocessPip(osutils), osutils)
         self._requirements = requirements
+
+    def _execute(self, command: str, args: list[str], **options: Any) -> Any:
+        if command == "download":
+            args = ["--require-hashes", *args]
+        return super()._execute(command, args, **options)
 
     def download_manylinux_wheels(
         self, abi: str, packages: list[str], directory: str, platforms: Iterable[str] = ()
@@ -123,7 +129,7 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
         """Download all wheels for Lambda in one go; what has none stays missing."""
         if not packages:
             return
-        arguments = ["--only-binary=:all:", "--no-deps", "--require-hashes"]
+        arguments = ["--only-binary=:all:", "--no-deps"]
         for platform in platforms:
             arguments += ["--platform", platform]
         for accepted in (abi, "abi3", "none"):

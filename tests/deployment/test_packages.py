@@ -254,6 +254,12 @@ def test_a_wheel_that_is_not_the_locked_one_is_an_error(checkout: Checkout) -> N
         checkout.build()
 
 
+def test_a_lock_without_hashes_is_an_error(checkout: Checkout) -> None:
+    (checkout.path / "requirements.txt").write_text("botocore==1.0\n")
+    with pytest.raises(DeploymentError, match=r"the dependencies could not be downloaded"):
+        checkout.build()
+
+
 def test_a_wheel_for_the_other_architecture_that_is_not_the_locked_one_is_an_error(
     checkout: Checkout,
 ) -> None:
