@@ -139,6 +139,17 @@ def test_every_response_tells_browsers_what_not_to_do(client: Client) -> None:
         } <= policy
 
 
+def test_what_is_no_page_loads_nothing_and_sends_nothing(client: Client) -> None:
+    policy = client.get("/health").headers["content-security-policy"]
+    assert set(policy.split("; ")) == {
+        "default-src 'none'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    }
+
+
 # CORS
 
 A, B = "https://a.example", "https://b.example:8443"

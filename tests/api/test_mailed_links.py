@@ -11,8 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chalicelib.api.inputs import read_form
 from chalicelib.api.mailed_links import FOLDER
+from chalicelib.api.schemas import MailedTokenForm
 from chalicelib.container import Container, use
+from chalicelib.domain.errors import InvalidInputError
 from chalicelib.domain.mailed_tokens import Purpose, password_mark
 from chalicelib.services import password_policy
 from chalicelib.settings import Settings
@@ -461,6 +464,30 @@ def test_a_form_is_read_strictly(
     answer = client.post("/email/verify", body=body, headers=headers)
     assert answer.status == status
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    ["another%FFhorse", "another hörse", "another+horse&new_password=another+horse"],
+    ids=["not UTF-8", "not encoded", "twice"],
+)
+def test_a_password_that_a_form_does_not_say_plainly_is_not_set(
+    client: Client, mailbox: Mailbox, chosen: str
+) -> None:
+    token = _prepared(client, mailbox, "/password/reset")
+    answer = client.post(
+        "/password/reset", body=f"token={token}&new_password={chosen}", headers=FORM
+    )
+    assert (answer.status, _heading(answer)) == (400, "That did not work")
+    assert _log_in(client).status == 200
+    assert submit(client, "/password/reset", token=token, new_password=CHOSEN).status == 200
+
+
+def test_a_form_of_many_fields_is_not_looked_at() -> None:
+    body = "&".join(f"t{number}=a" for number in range(17)).encode()
+    with pytest.raises(InvalidInputError) as refusal:
+        read_form(body, FORM["Content-Type"], MailedTokenForm)
+    assert refusal.value.errors == {"body": "Not a valid form."}
 
 
 def test_a_page_names_the_product(

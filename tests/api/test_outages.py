@@ -3,10 +3,12 @@
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from chalicelib import container as composition
 from chalicelib.container import Container, use
 from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Answer
+from tests.api.lines import Lines
 from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 from tests.fakes import FakeClock
 from tests.samples import PASSWORD, claims_of
@@ -189,6 +191,16 @@ def test_keys_that_are_known_stay_in_use_while_the_source_is_down(
     token = client.post("/auth/login", LOGIN).json()["Authorization"]
     assert client.get("/user/me", token=token).status == 200
     assert client.get("/.well-known/jwks.json").status == 200
+
+
+def test_a_stage_that_may_not_start_answers_all_the_same(
+    client: Client, monkeypatch: pytest.MonkeyPatch, lines: Lines
+) -> None:
+    monkeypatch.setattr(composition, "_current", None)
+    answer = client.get("/health", headers={"Origin": "https://a.example"}, faulty=True)
+    assert answer.json()["code"] == "internal_error"
+    assert "access-control-allow-origin" not in answer.headers
+    assert '"exception": "SettingsError"' in lines.text
 
 
 def test_a_row_that_cannot_be_read_is_a_fault_and_tells_nothing(
