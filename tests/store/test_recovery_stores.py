@@ -25,7 +25,7 @@ from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
 from chalicelib.store.recoveries import DynamoRecoveryStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
-from tests.aws import OUTBOX, Cloud, Wire
+from tests.aws import OUTBOX, USERS, Cloud, Wire
 from tests.fakes import START, FakeClock, FakeRecoveryStore, FakeTables, FakeUserStore, public_id
 from tests.mailed import mailed
 from tests.samples import ORIGIN, ROWS, a_session, a_user, add, an_event
@@ -159,6 +159,14 @@ def test_a_reset_sets_the_hash_ends_sessions_and_verifies(world: World) -> None:
     assert found == Credentials(replace(user, email_verified=True, token_version=2), "another hash")
     assert world.messages() == 1
     assert spent(world, token)
+
+
+def test_a_reset_is_the_change_that_was_required(world: World) -> None:
+    world.users.update(public_id(1), Changes(password_change_required=True))
+    assert world.user().password_change_required
+    token = world.mail(Purpose.RESET, OLD)
+    assert world.recoveries.reset_password(token, Credentials(world.user(), HASH), "a new hash")
+    assert not world.user().password_change_required
 
 
 @pytest.mark.parametrize(
@@ -466,6 +474,48 @@ def test_a_new_password_takes_a_wish_back(world: World) -> None:
     changed = world.users.change_password(before, "a new hash", session, ORIGIN.failures)
     assert changed is Outcome.DONE
     assert world.user().pending_email is None
+
+
+# Markers that another clock, a little ahead, has given to somebody else already
+
+
+real_alone = pytest.mark.parametrize("world", ["real"], indirect=True)
+
+
+def _give(cloud: Cloud, email: str) -> dict[str, dict[str, str]]:
+    marker = {"pk": {"S": f"email#{email.lower()}"}, "public_id": {"S": public_id(2)}}
+    cloud.dynamodb.put_item(TableName=USERS, Item=marker)
+    return marker
+
+
+@real_alone
+def test_an_address_is_not_held_in_the_place_of_somebody_who_has_it(
+    world: World, cloud: Cloud
+) -> None:
+    marker = _give(cloud, OLD)
+    assert world.confirm(NEW) is EmailChange.STALE
+    assert marker in cloud.rows()
+
+
+@real_alone
+def test_an_address_that_is_given_up_is_not_taken_from_somebody_who_has_it(
+    world: World, cloud: Cloud
+) -> None:
+    world.confirm(NEW)
+    world.confirm(NEWER)
+    marker = _give(cloud, NEW)
+    assert world.undo(OLD) is EmailChange.STALE
+    assert marker in cloud.rows()
+
+
+@real_alone
+def test_whoever_leaves_takes_no_address_along_that_somebody_has(
+    world: World, cloud: Cloud
+) -> None:
+    world.confirm(NEW)
+    marker = _give(cloud, OLD)
+    assert world.users.remove(world.user()) is Removal.CHANGED
+    assert marker in cloud.rows()
 
 
 # Faults, of the real store alone
