@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
+from chalicelib.container import Container, container, use
+from chalicelib.settings import Settings
 from tests.api.client import Client
 from tests.aws import REVOKED_TOKENS, SESSIONS, Cloud
 from tests.fakes import FakeClock
@@ -103,6 +107,35 @@ def test_a_logged_out_token_that_expires_is_called_expired(
     for seconds, code in ((0, "token_revoked"), (904, "token_revoked"), (1, "token_expired")):
         clock.step(seconds=seconds)
         assert client.post("/auth/logout", token=token).json()["code"] == code
+
+
+def test_who_is_refused_is_told_how_to_ask(client: Client, clock: FakeClock) -> None:
+    """RFC 6750, section 3: an error is told of a token, and not of none."""
+    token = client.register()
+    bad = 'Bearer error="invalid_token"'
+    assert client.post("/auth/logout").headers["www-authenticate"] == "Bearer"
+    assert client.get("/user/me").headers["www-authenticate"] == "Bearer"
+    wrong = client.post("/auth/login", {**LOGIN, "password": "wrong"})
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    assert client.post("/auth/logout", token="nonsense").headers["www-authenticate"] == bad
+    client.post("/auth/logout", token=token)
+    assert client.post("/auth/logout", token=token).headers["www-authenticate"] == bad
+    assert client.get("/user/me", token=token).headers["www-authenticate"] == bad
+    clock.step(minutes=30)
+    assert client.post("/auth/logout", token=token).headers["www-authenticate"] == bad
+
+
+def test_a_token_for_somebody_else_is_none_for_us(
+    client: Client, stage: Settings, clock: FakeClock
+) -> None:
+    for theirs in ({"audience": "shop"}, {"issuer": "https://shop.example"}):
+        ours = container()
+        use(Container(replace(stage, **theirs), clock))  # type: ignore[arg-type] # by name
+        token = client.log_in()["Authorization"]
+        assert client.get("/user/me", token=token).status == 200
+        use(ours)
+        assert client.get("/user/me", token=token).status == 401
+        assert client.post("/auth/logout", token=token).json()["code"] == "token_invalid"
 
 
 def test_a_logout_needs_no_body_and_bounds_one(client: Client) -> None:

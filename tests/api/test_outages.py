@@ -3,6 +3,7 @@
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from app import app
 from chalicelib import container as composition
 from chalicelib.container import Container, use
 from chalicelib.settings import Settings
@@ -201,6 +202,11 @@ def test_a_stage_that_may_not_start_answers_all_the_same(
     assert answer.json()["code"] == "internal_error"
     assert "access-control-allow-origin" not in answer.headers
     assert '"exception": "SettingsError"' in lines.text
+
+
+def test_chalice_has_no_handler_of_its_own_that_could_quote_what_failed() -> None:
+    assert app.log.handlers == []
+    assert app.log.propagate
 
 
 def test_a_row_that_cannot_be_read_is_a_fault_and_tells_nothing(

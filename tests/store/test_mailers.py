@@ -9,9 +9,10 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
+from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
-from chalicelib.mail.ses import SesMailer, ascii_address
+from chalicelib.mail.ses import LIMITS, SesMailer, ascii_address
 from tests.aws import Cloud, Wire
 
 SENDER = "no-reply@shop.example"
@@ -187,6 +188,24 @@ def test_no_answer_is_to_be_tried_again(
     wire.raise_for("sesv2.", fault)
     with pytest.raises(UnavailableError):
         mailer.send(MAIL)
+
+
+def test_no_mail_is_begun_that_could_not_end_in_time(
+    mailer: SesMailer, ses: Any, wire: Wire
+) -> None:
+    with (
+        ending_in(lambda: LIMITS.attempt_seconds + ANSWER_SECONDS - 0.1),
+        pytest.raises(UnavailableError),
+    ):
+        mailer.send(MAIL)
+    assert wire.operations == []
+    assert ses.sent_messages == []
+
+
+def test_a_mail_is_waited_for_twice_and_not_for_long(mailer: SesMailer) -> None:
+    config = mailer._client.meta.config  # noqa: SLF001 - there is no other way to see it
+    assert (config.connect_timeout, config.read_timeout) == (1, 5)
+    assert config.retries == {"total_max_attempts": 2, "mode": "standard"}
 
 
 def test_a_sender_that_is_not_verified_yet_is_to_be_tried_again(cloud: Cloud) -> None:
