@@ -420,6 +420,18 @@ def test_a_refused_password_is_told_beside_its_field_and_can_be_tried_again(
     assert (done.status, _heading(done)) == (200, "Your password is changed")
 
 
+def test_a_stage_that_asks_for_more_says_so_on_the_page(
+    client: Client, mailbox: Mailbox, stage: Settings, clock: FakeClock
+) -> None:
+    token = _prepared(client, mailbox, "/password/reset")
+    use(Container(replace(stage, password_min_length=15), clock))
+    answer = submit(client, "/password/reset", token=token, new_password="x" * 14)
+    assert answer.status == 400
+    assert "Must have 15 to 128 characters." in answer.text
+    done = submit(client, "/password/reset", token=token, new_password="fifteen letters")
+    assert done.status == 200
+
+
 def test_a_taken_address_is_told_on_the_page(client: Client, mailbox: Mailbox) -> None:
     token = _prepared(client, mailbox, "/email/confirm")
     client.register(2, email=OTHER)

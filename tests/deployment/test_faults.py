@@ -1,7 +1,9 @@
 """What somebody reads whose account, network or region is not as it should be: one line."""
 
 import dataclasses
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from infra.deployment import aws
 from infra.deployment.apis import api_url, ensure_api
 from infra.deployment.aws import AwsAccount, open_account, plain_faults
 from infra.deployment.cursor_secrets import ensure_cursor_secret
+from infra.deployment.destroy import destroy_data
 from infra.deployment.errors import DeploymentError
 from infra.deployment.policies import read_policy
 from infra.deployment.regions import refuse_second_region
@@ -200,6 +203,28 @@ def test_a_state_that_is_not_chalices_is_refused(account: AwsAccount, stage: Sta
     account.ssm.put_parameter(Name=state_name(stage), Value="{}", Type="String")
     with pytest.raises(DeploymentError, match="delete it, and run this again"):
         load_state(account, stage)
+
+
+def test_no_data_is_deleted_before_the_stage_is_named(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    for typed in ("", "yes\n", "PROD\n", "production\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        with pytest.raises(DeploymentError, match="nothing is deleted"):
+            destroy_data(stage)
+    assert "accounts-prod-users" in account.dynamodb.list_tables()["TableNames"]
+
+
+def test_no_data_of_a_stage_that_is_deployed_is_deleted(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    ensure_api(account, stage, load_state(account, stage), new_url=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
+    with pytest.raises(DeploymentError, match="make destroy STAGE=prod first"):
+        destroy_data(stage)
+    assert "accounts-prod-users" in account.dynamodb.list_tables()["TableNames"]
 
 
 def test_a_cursor_secret_is_made_once(account: AwsAccount, stage: Stage) -> None:

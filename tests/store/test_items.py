@@ -111,6 +111,15 @@ def test_a_tables_key_is_the_models(resource: str) -> None:
             assert attribute.attr_type == types[attribute.attr_name]
 
 
+def test_a_stream_names_the_rows_of_the_outbox_and_tells_nothing_of_them() -> None:
+    streams = {
+        resource: table["Properties"]["StreamSpecification"]
+        for resource, table in RESOURCES.items()
+        if "StreamSpecification" in table["Properties"]
+    }
+    assert streams == {"OutboxTable": {"StreamViewType": "KEYS_ONLY"}}
+
+
 def test_what_lapses_goes_away_by_itself_and_users_do_not() -> None:
     assert "expires_at" not in UserItem.get_attributes()
     for resource, model in (
