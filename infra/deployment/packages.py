@@ -108,10 +108,11 @@ class _Chalice:
 
 
 class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
-    """pip, checking the hashes of all that is downloaded, for another machine than this one too.
+    """pip, which downloads wheels with their hashes, for another machine than this one too.
 
-    Chalice has pip check them where a lock has some, and asks for a wheel for another machine by
-    its name and version alone.
+    Chalice has pip check hashes where a lock has some, and asks for a wheel for another machine by
+    its name and version alone. What is no wheel, pip would build, if only to learn
+    what that needs.
     """
 
     def __init__(self, osutils: Any, requirements: Path) -> None:
@@ -120,7 +121,7 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
 
     def _execute(self, command: str, args: list[str], **options: Any) -> Any:
         if command == "download":
-            args = ["--require-hashes", *args]
+            args = [*args, "--require-hashes", "--only-binary=:all:"]
         return super()._execute(command, args, **options)
 
     def download_manylinux_wheels(
@@ -129,7 +130,7 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
         """Download all wheels for Lambda in one go; what has none stays missing."""
         if not packages:
             return
-        arguments = ["--only-binary=:all:", "--no-deps"]
+        arguments = ["--no-deps"]
         for platform in platforms:
             arguments += ["--platform", platform]
         for accepted in (abi, "abi3", "none"):

@@ -1,10 +1,12 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 import marshal
 import platform
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -252,6 +254,29 @@ def test_a_wheel_that_is_not_the_locked_one_is_an_error(checkout: Checkout) -> N
     checkout.wheel("botocore", {"botocore/__init__.py": b"tampered = True"})
     with pytest.raises(DeploymentError, match=r"the dependencies could not be downloaded"):
         checkout.build()
+
+
+def test_nothing_of_a_dependency_runs_here(checkout: Checkout, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    source = checkout.index / "odd-1.0.tar.gz"
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n",
+        "pyproject.toml": (
+            "[build-system]\nrequires = []\nbuild-backend = 'it'\nbackend-path = ['.']\n"
+        ),
+        "it.py": f"open({str(ran)!r}, 'w').close()\n",
+    }
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"odd-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    with (checkout.path / "requirements.txt").open("a") as requirements:
+        requirements.write(f"odd==1.0 --hash=sha256:{digest}\n")
+    with pytest.raises(DeploymentError, match=r"could not be downloaded: .*odd==1\.0"):
+        checkout.build()
+    assert not ran.exists()
 
 
 def test_a_lock_without_hashes_is_an_error(checkout: Checkout) -> None:
