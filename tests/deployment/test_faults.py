@@ -131,7 +131,9 @@ def test_a_profile_that_there_is_not_is_one_line() -> None:
         raise ProfileNotFound(profile="nobody")
 
 
-def test_a_stage_is_not_deployed_to_a_second_region(account: AwsAccount, stage: Stage) -> None:
+def test_a_stage_is_not_deployed_to_a_second_region(
+    account: AwsAccount, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
     refuse_second_region(account, stage)
     role = "accounts-prod-authorize"
     account.iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
@@ -142,6 +144,9 @@ def test_a_stage_is_not_deployed_to_a_second_region(account: AwsAccount, stage: 
     account.iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=elsewhere)
     with pytest.raises(DeploymentError, match=r"is deployed in eu-west-1, not in us-east-1"):
         refuse_second_region(account, stage)
+    for what in ("deploy", "destroy"):
+        assert run(what, "prod") == 1
+        assert "is deployed in eu-west-1" in said(capsys)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.breaches.common import COMMON_PASSWORDS
 from chalicelib.mail.writing import TEMPLATES
+from infra.deployment import packages
 from infra.deployment.errors import DeploymentError
 from infra.deployment.packages import build_package
 from infra.deployment.trimming import BOTOCORE_OPERATIONS
@@ -131,6 +132,7 @@ def test_the_package_is_the_same_whenever_and_wherever_it_is_built(checkout: Che
 def test_the_package_holds_what_starts_and_nothing_that_lies_beside_it(checkout: Checkout) -> None:
     (checkout.path / ".env").write_text("SECRET=1")
     (checkout.path / "chalicelib" / ".secret").write_text("1")
+    (checkout.path / "chalicelib" / "secret.py~").write_text("1")
     (checkout.path / "chalicelib" / "__pycache__").mkdir()
     (checkout.path / "chalicelib" / "__pycache__" / "stale.pyc").write_bytes(b"")
     with checkout.build() as package:
@@ -304,6 +306,39 @@ def test_a_library_for_the_other_architecture_is_an_error(checkout: Checkout) ->
     checkout.require(botocore, native)
     with pytest.raises(DeploymentError, match=rf"is for {HERE}, and native/fast\.so is not"):
         checkout.build()
+
+
+def test_a_library_of_a_version_is_looked_at_too(checkout: Checkout) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    native = checkout.wheel("native", {"native/libfast.so.1": library(ELSEWHERE)})
+    checkout.require(botocore, native)
+    with pytest.raises(DeploymentError, match=r"and native/libfast\.so\.1 is not"):
+        checkout.build()
+
+
+def test_a_package_that_lambda_would_not_take_is_an_error(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "LARGEST_ZIP", 100)
+    with pytest.raises(DeploymentError, match=r"octets: Lambda takes 100$"):
+        checkout.build()
+
+
+def test_a_package_that_cannot_be_finished_leaves_the_one_before(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = checkout.path / "build" / "package.zip"
+    checkout.build()
+    before = target.read_bytes()
+
+    def break_off(_contents: Path, unfinished: Path) -> None:
+        unfinished.write_bytes(b"half of it")
+        raise OSError("no space is left")
+
+    monkeypatch.setattr(packages, "_write_zip", break_off)
+    with pytest.raises(OSError, match="no space"):
+        checkout.build()
+    assert target.read_bytes() == before
 
 
 def test_a_file_that_does_not_compile_is_an_error(checkout: Checkout) -> None:
