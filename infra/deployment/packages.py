@@ -111,8 +111,8 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
     """pip, which downloads wheels with their hashes, for another machine than this one too.
 
     Chalice has pip check hashes where a lock has some, and asks for a wheel for another machine by
-    its name and version alone. What is no wheel, pip would build, if only to learn
-    what that needs.
+    its name and version alone. What is no wheel, pip would build, if only to learn what it needs:
+    that would run here, and is not locked.
     """
 
     def __init__(self, osutils: Any, requirements: Path) -> None:
@@ -137,12 +137,6 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
             arguments += ["--abi", accepted]
         arguments += ["--implementation", "cp", "--dest", directory, "-r", str(self._requirements)]
         self._execute("download", arguments)
-
-    def download_sdists(self, packages: list[str], directory: str) -> None:
-        """Download nothing: what would be built here would run here, and is not locked."""
-
-    def build_wheel(self, wheel: str, directory: str, compile_c: bool = True) -> None:  # noqa: FBT001, FBT002 - Chalice's signature
-        """Build nothing, likewise."""
 
 
 def _as_chalice_makes_it(project: Path, architecture: str) -> Path:
