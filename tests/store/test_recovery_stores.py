@@ -289,6 +289,13 @@ def test_whose_sessions_have_ended_since_they_were_read_wants_nothing_more(world
     assert world.recoveries.request_email(world.user(), NEW) is EmailChange.DONE
 
 
+def test_a_user_with_another_address_than_was_read_wants_nothing(world: World) -> None:
+    found = world.recoveries.request_email(a_user(email=NEW), NEWER, trail=a_trail())
+    assert found is EmailChange.STALE
+    assert world.user().pending_email is None
+    assert world.messages() == 0
+
+
 def test_another_spelling_of_ones_own_address_can_be_wanted(world: World) -> None:
     assert world.recoveries.request_email(world.user(), OLD.upper()) is EmailChange.DONE
 
@@ -308,6 +315,7 @@ def test_of_a_wish_and_what_goes_with_it_all_is_done_or_nothing(world: World) ->
     add(world.users, a_user(2))
     taken, free = (Changes(renaming=Renaming("User 1", name)) for name in ("USER 2", "Zoë"))
     stale = Changes(renaming=Renaming("Another", "Zoë"))
+    respelt = Changes(renaming=Renaming("USER 1", "uSER 1"))
     with pytest.raises(UsernameTakenError):
         world.recoveries.request_email(world.user(), NEW, taken, trail=a_trail())
     with pytest.raises(UsernameTakenError):
@@ -317,6 +325,7 @@ def test_of_a_wish_and_what_goes_with_it_all_is_done_or_nothing(world: World) ->
         ("user-2@example.com", taken, EmailChange.TAKEN),
         (NEW, stale, EmailChange.STALE),
         (None, stale, EmailChange.STALE),
+        (None, respelt, EmailChange.STALE),
     ):
         found = world.recoveries.request_email(world.user(), wanted, changes, trail=a_trail())
         assert found is ended
