@@ -18,7 +18,7 @@ from pynamodb.connection import Connection
 
 from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.attempts import Outcome
-from chalicelib.domain.changes import Changes
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -498,6 +498,18 @@ def test_a_marker_of_somebody_else_is_not_deleted_with_a_user(
     )
     assert users.remove(a_user(1)) is Removal.CHANGED
     assert len(cloud.rows()) == 3
+
+
+def test_a_marker_of_somebody_else_is_not_freed_by_a_renaming(
+    users: DynamoUserStore, cloud: Cloud
+) -> None:
+    add(users, a_user(1))
+    marker = {"pk": {"S": "username#user 1"}, "public_id": {"S": public_id(2)}}
+    cloud.dynamodb.put_item(TableName=USERS, Item=marker)
+    renaming = Changes(renaming=Renaming("User 1", "Zoë"))
+    assert users.update(public_id(1), renaming) is Unchanged.OTHER_USERNAME
+    assert marker in cloud.rows()
+    assert users.get(public_id(1)) == a_user(1)
 
 
 # How long it may take
