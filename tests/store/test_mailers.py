@@ -2,10 +2,13 @@
 
 from email.header import decode_header, make_header
 from email.utils import parseaddr
+from io import BytesIO
 from typing import Any
 
 import botocore.exceptions
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
@@ -188,6 +191,30 @@ def test_no_answer_is_to_be_tried_again(
     wire.raise_for("sesv2.", fault)
     with pytest.raises(UnavailableError):
         mailer.send(MAIL)
+
+
+class _Raw(BytesIO):
+    def stream(self, **_: Any) -> Any:
+        yield self.read()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>Sorry</html>"], ids=str)
+def test_a_success_that_is_no_answer_is_tried_again_and_no_mail(
+    body: bytes, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    asked: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(body))
+
+    mailer = SesMailer(SENDER)
+    mailer._client.meta.events.register_first("before-send", answer)  # noqa: SLF001 - the wire
+    with pytest.raises(UnavailableError):
+        mailer.send(MAIL)
+    assert len(asked) == LIMITS.attempts
+    del cloud
 
 
 def test_no_mail_is_begun_that_could_not_end_in_time(
