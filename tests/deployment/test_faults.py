@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -25,6 +26,7 @@ from infra.deployment.policies import read_policy
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.stages import Stage, read_stage
 from infra.deployment.states import api_id_of, load_state, save_state, state_name, with_api
+from infra.keys import ensure_signing_key
 from infra.stacks import StackError, deploy_data_stack
 from tests.deployment.test_stages import CHECKOUT
 
@@ -168,6 +170,32 @@ def test_a_stack_that_takes_no_change_says_what_to_do(status: str, advice: str) 
     assert advice in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"Action": "Remove"},
+        {"Action": "Modify", "Replacement": "True"},
+        {"Action": "Modify", "Replacement": "Conditional"},
+    ],
+    ids=str,
+)
+def test_a_change_that_could_take_a_table_away_is_not_made(loss: dict[str, Any]) -> None:
+    cloudformation = boto3.client("cloudformation")
+    stack = {
+        "StackName": "accounts-prod-data",
+        "StackStatus": "UPDATE_COMPLETE",
+        "CreationTime": "2026-01-02",
+    }
+    change = {"Type": "Resource", "ResourceChange": {"LogicalResourceId": "UsersTable", **loss}}
+    with Stubber(cloudformation) as stubber:
+        stubber.add_response("describe_stacks", {"Stacks": [stack]})
+        stubber.add_response("create_change_set", {"Id": "changes"})
+        stubber.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
+        stubber.add_response("describe_change_set", {"Changes": [change]})
+        with pytest.raises(StackError, match="would remove or replace UsersTable"):
+            deploy_data_stack(cloudformation, boto3.client("dynamodb"), "prod")
+
+
 def test_the_api_is_made_once_and_remembered(account: AwsAccount, stage: Stage) -> None:
     state = ensure_api(account, stage, load_state(account, stage), new_url=False)
     assert load_state(account, stage) == state
@@ -219,6 +247,20 @@ def test_no_data_is_deleted_before_the_stage_is_named(
         with pytest.raises(DeploymentError, match="nothing is deleted"):
             destroy_data(stage)
     assert "accounts-prod-users" in account.dynamodb.list_tables()["TableNames"]
+
+
+def test_with_the_data_every_key_and_secret_of_the_stage_goes(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    ensure_signing_key(account.ssm, "prod")
+    ensure_signing_key(account.ssm, "staging")
+    ensure_cursor_secret(account, stage)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
+    destroy_data(stage)
+    assert account.dynamodb.list_tables()["TableNames"] == []
+    left = account.ssm.describe_parameters()["Parameters"]
+    assert {parameter["Name"].split("/")[2] for parameter in left} == {"staging"}
 
 
 def test_no_data_of_a_stage_that_is_deployed_is_deleted(

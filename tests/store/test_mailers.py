@@ -217,6 +217,15 @@ def test_a_success_that_is_no_answer_is_tried_again_and_no_mail(
     del cloud
 
 
+def test_a_mail_that_has_no_identifier_was_not_sent(
+    mailer: SesMailer, wire: Wire, cloud: Cloud
+) -> None:
+    wire.answer_for("sesv2.SendEmail", {})
+    with pytest.raises(UnavailableError):
+        mailer.send(MAIL)
+    del cloud
+
+
 def test_no_mail_is_begun_that_could_not_end_in_time(
     mailer: SesMailer, ses: Any, wire: Wire
 ) -> None:

@@ -348,6 +348,17 @@ def test_a_confirmed_address_takes_the_old_ones_place(world: World) -> None:
     assert found == Credentials(expected, HASH)
 
 
+def test_a_change_of_address_leaves_its_trail_if_it_is_made(world: World) -> None:
+    before = world.user()
+    after = confirmed(before, NEW, world.clock.now)
+    stale = replace(before, token_version=5)
+    token = world.mail(Purpose.CONFIRM, NEW)
+    changed = world.recoveries.change_email(token, stale, after, trail=a_trail())
+    assert (changed, world.messages()) == (EmailChange.STALE, 0)
+    changed = world.recoveries.change_email(token, before, after, trail=a_trail())
+    assert (changed, world.messages()) == (EmailChange.DONE, 1)
+
+
 def test_by_a_held_address_nobody_is_found_and_nobody_gets_it(world: World) -> None:
     world.confirm(NEW)
     assert world.users.find_by_email("old@example.com") is None
