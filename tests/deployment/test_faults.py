@@ -206,8 +206,9 @@ def test_the_api_is_made_once_and_remembered(account: AwsAccount, stage: Stage) 
 
 def test_an_api_whose_state_is_lost_is_found_by_its_tags(account: AwsAccount, stage: Stage) -> None:
     other = read_stage(stage.checkout, "staging", {})
-    ensure_api(account, other, load_state(account, other), new_url=False)
+    others = ensure_api(account, other, load_state(account, other), new_url=False)
     state = ensure_api(account, stage, load_state(account, stage), new_url=False)
+    assert api_id_of(state) != api_id_of(others)
     account.ssm.delete_parameter(Name=state_name(stage))
     found = ensure_api(account, stage, load_state(account, stage), new_url=False)
     assert api_id_of(found) == api_id_of(state)
@@ -283,6 +284,21 @@ def test_a_cursor_secret_is_made_once(account: AwsAccount, stage: Stage) -> None
     assert [(parameter["Name"], parameter["Type"]) for parameter in kept] == [
         ("/accounts/prod/cursor-secret", "SecureString")
     ]
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", '{"Statement": ["${Acount}"]}'], ids=["missing", "no JSON", "misspelt"]
+)
+def test_a_policy_that_cannot_be_made_out_is_none(
+    account: AwsAccount, stage: Stage, text: str | None
+) -> None:
+    policy = stage.checkout / ".chalice" / "policy-authorize.json"
+    if text is None:
+        policy.unlink()
+    else:
+        policy.write_text(text)
+    with pytest.raises(DeploymentError, match=r"policy-authorize\.json cannot be used"):
+        read_policy(stage, account, "authorize")
 
 
 @pytest.mark.parametrize("asked", [True, False])
