@@ -89,6 +89,17 @@ def test_a_store_that_fails_after_the_authorizer_is_an_outage(
     assert not answer.refused_by_gateway
 
 
+def test_an_outage_counts_as_a_failure_and_a_refusal_does_not(
+    client: Client, wire: Wire, lines: Lines
+) -> None:
+    client.post("/auth/login", LOGIN)
+    wire.refuse("dynamodb.", "InternalServerError")
+    client.post("/auth/login", LOGIN)
+    refused, failed = lines.of("request")
+    assert (refused["status"], refused.get("Failures"), refused["Refusals"]) == (401, None, 1)
+    assert (failed["status"], failed["Failures"], failed.get("Refusals")) == (503, 1, None)
+
+
 def test_a_logout_that_was_not_kept_can_be_repeated(
     client: Client, wire: Wire, cloud: Cloud
 ) -> None:

@@ -597,3 +597,4 @@ def test_a_list_of_many_is_read_in_few_round_trips(users: DynamoUserStore, wire:
     wire.reset()
     assert len(users.page(25, None).users) == 25
     assert len(wire.calls) <= 5
+    assert all(call.body["Limit"] < 25 for call in wire.calls)
