@@ -4,13 +4,19 @@ import pytest
 
 from chalicelib import __version__
 from chalicelib.api.documents import FILES
+from chalicelib.container import Container, use
+from chalicelib.settings import Settings
 from tests.api.client import Client
 from tests.api.gateway import Gateway
 from tests.aws import Wire
+from tests.fakes import FakeClock
 from tests.samples import header_of
 
 
-def test_health_tells_the_stage_and_the_version(client: Client, wire: Wire) -> None:
+def test_health_tells_the_stage_and_the_version_and_asks_nobody(
+    client: Client, wire: Wire, stage: Settings, clock: FakeClock
+) -> None:
+    use(Container(stage, clock))
     answer = client.get("/health")
     assert answer.json() == {"status": "ok", "stage": "test", "version": __version__}
     assert wire.calls == []
