@@ -111,14 +111,21 @@ class _Chalice:
 
 
 class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
-    """pip, checking the hashes of what is downloaded for another machine than this one.
+    """pip, which downloads wheels with their hashes, for another machine than this one too.
 
-    Chalice asks for each such wheel by its name and version alone.
+    Chalice has pip check hashes where a lock has some, and asks for a wheel for another machine by
+    its name and version alone. What is no wheel, pip would build, if only to learn what it needs:
+    that would run here, and is not locked.
     """
 
     def __init__(self, osutils: Any, requirements: Path) -> None:
         super().__init__(SubprocessPip(osutils), osutils)
         self._requirements = requirements
+
+    def _execute(self, command: str, args: list[str], **options: Any) -> Any:
+        if command == "download":
+            args = [*args, "--require-hashes", "--only-binary=:all:"]
+        return super()._execute(command, args, **options)
 
     def download_manylinux_wheels(
         self, abi: str, packages: list[str], directory: str, platforms: Iterable[str] = ()
@@ -126,19 +133,13 @@ class _CheckingPip(PipRunner):  # type: ignore[misc] # Chalice's own
         """Download all wheels for Lambda in one go; what has none stays missing."""
         if not packages:
             return
-        arguments = ["--only-binary=:all:", "--no-deps", "--require-hashes"]
+        arguments = ["--no-deps"]
         for platform in platforms:
             arguments += ["--platform", platform]
         for accepted in (abi, "abi3", "none"):
             arguments += ["--abi", accepted]
         arguments += ["--implementation", "cp", "--dest", directory, "-r", str(self._requirements)]
         self._execute("download", arguments)
-
-    def download_sdists(self, packages: list[str], directory: str) -> None:
-        """Download nothing: what would be built here would run here, and is not locked."""
-
-    def build_wheel(self, wheel: str, directory: str, compile_c: bool = True) -> None:  # noqa: FBT001, FBT002 - Chalice's signature
-        """Build nothing, likewise."""
 
 
 def _as_chalice_makes_it(project: Path, architecture: str) -> Path:

@@ -35,9 +35,9 @@ _TESTS = "tests/"
 def scan_history(repository: Path, explained: Mapping[str, str]) -> Findings:
     """Look through all commits that there are."""
     commits = _git(repository, "rev-list", "--all", "--count").strip()
-    # Of a merge, what it has that neither the branches nor git's own merge of them have.
-    patches = ("log", "--all", "--patch", "--diff-merges=remerge", "--format=", "--unified=0")
-    changes = _git(repository, *patches, "--text")
+    # A merge is shown as well: how a conflict was resolved is in neither of its parents.
+    shown = ("--patch", "--diff-merges=first-parent", "--format=", "--unified=0", "--text")
+    changes = _git(repository, "log", "--all", *shown)
     found, met = set(), set()
     kinds = get_mapping_from_secret_type_to_class().values()
     detectors = [{"name": kind.__name__} for kind in kinds if kind.__name__ != _NOT_USED]

@@ -105,6 +105,22 @@ def test_a_logged_out_token_that_expires_is_called_expired(
         assert client.post("/auth/logout", token=token).json()["code"] == code
 
 
+def test_who_is_refused_is_told_how_to_ask(client: Client, clock: FakeClock) -> None:
+    """RFC 6750, section 3: an error is told of a token, and not of none."""
+    token = client.register()
+    bad = 'Bearer error="invalid_token"'
+    assert client.post("/auth/logout").headers["www-authenticate"] == "Bearer"
+    assert client.get("/user/me").headers["www-authenticate"] == "Bearer"
+    wrong = client.post("/auth/login", {**LOGIN, "password": "wrong"})
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    assert client.post("/auth/logout", token="nonsense").headers["www-authenticate"] == bad
+    client.post("/auth/logout", token=token)
+    assert client.post("/auth/logout", token=token).headers["www-authenticate"] == bad
+    assert client.get("/user/me", token=token).headers["www-authenticate"] == bad
+    clock.step(minutes=30)
+    assert client.post("/auth/logout", token=token).headers["www-authenticate"] == bad
+
+
 def test_a_logout_needs_no_body_and_bounds_one(client: Client) -> None:
     token = client.register()
     too_large = b"x" * (64 * 1_024 + 1)

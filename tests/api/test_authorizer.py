@@ -22,6 +22,7 @@ from chalicelib.services.tokens import TokenIssuer
 from chalicelib.settings import Settings
 from chalicelib.telemetry import JsonFormatter
 from tests.api.client import Client
+from tests.api.gateway import Gateway
 from tests.aws import STAGE, Cloud, Wire
 from tests.fakes import FakeClock, FakeIds, FakeKeySource
 from tests.samples import LambdaContext, a_session, a_user, claims_of
@@ -133,6 +134,22 @@ def test_a_row_that_cannot_be_read_lets_nobody_in(client: Client, cloud: Cloud) 
     token = client.register()
     cloud.change(claims_of(token)["sub"], registered_on={"S": "yesterday"})
     assert _decide(token) == {"principalId": "nobody"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"admin": "perhaps"}, {"registered_on": "5"}, {"registered_on": '"yesterday"'}, {}],
+    ids=["no JSON", "no text", "no moment", "nothing"],
+)
+def test_a_caller_who_cannot_be_read_is_nobody(
+    client: Client, monkeypatch: pytest.MonkeyPatch, broken: dict[str, str]
+) -> None:
+    token = client.register()
+    context = _decide(f"Bearer {token}")["context"]
+    caller = context | broken if broken else {"principalId": "somebody"}
+    monkeypatch.setattr(Gateway, "_ask", lambda *_: caller)
+    answer = client.get("/user/me", token=token)
+    assert (answer.status, answer.refused_by_gateway) == (503, False)
 
 
 def test_keys_that_are_down_let_nobody_in(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from chalicelib.container import container
+from chalicelib.container import Container, container, use
 from chalicelib.domain.activity import Act
 from chalicelib.domain.mailed_tokens import MailedToken
 from chalicelib.domain.outbox import Errand, Message
@@ -18,6 +19,7 @@ from chalicelib.domain.trails import Trail
 from chalicelib.services.outbox import Turn
 from chalicelib.settings import Settings
 from tests.api.client import Client
+from tests.api.lines import Lines
 from tests.aws import ACTIVITY, OUTBOX, Cloud, Wire
 from tests.fakes import START, FakeClock
 from tests.mails import a_message
@@ -76,6 +78,17 @@ def test_a_message_becomes_a_mail_whose_link_can_be_checked(
     events = [row for row in cloud.rows(ACTIVITY) if row["act"]["S"] == Act.RECOVERY_MAILED.value]
     assert [event["public_id"]["S"] for event in events] == [token.public_id]
     assert not _waits(cloud, asked)
+
+
+def test_a_link_begins_as_the_stage_says_and_the_line_names_the_stage(
+    asked: Message, ses: Any, stage: Settings, clock: FakeClock, lines: Lines
+) -> None:
+    use(Container(replace(stage, link_base_url="https://shop.example/go"), clock))
+    assert container().outbox.deliver_new([asked.message_id], _long) == Turn(done=1)
+    (sent,) = ses.sent_messages
+    assert "https://shop.example/go/password/reset?token=" in sent.body
+    (line,) = lines.of("delivery")
+    assert line["stage"] == stage.stage
 
 
 def test_what_ses_does_not_take_waits_and_is_delivered_later(

@@ -1,13 +1,22 @@
+from typing import Any
+
 import pytest
 
 from chalicelib import __version__
 from chalicelib.api.documents import FILES
+from chalicelib.container import Container, use
+from chalicelib.settings import Settings
 from tests.api.client import Client
+from tests.api.gateway import Gateway
 from tests.aws import Wire
+from tests.fakes import FakeClock
 from tests.samples import header_of
 
 
-def test_health_tells_the_stage_and_the_version(client: Client, wire: Wire) -> None:
+def test_health_tells_the_stage_and_the_version_and_asks_nobody(
+    client: Client, wire: Wire, stage: Settings, clock: FakeClock
+) -> None:
+    use(Container(stage, clock))
     answer = client.get("/health")
     assert answer.json() == {"status": "ok", "stage": "test", "version": __version__}
     assert wire.calls == []
@@ -37,6 +46,20 @@ def test_the_page_is_html_from_below_the_stage(client: Client) -> None:
     assert "{{base}}" not in answer.text
     assert "/api/" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_page_writes_its_own_place_as_text(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_of = Gateway._event  # noqa: SLF001 - what API Gateway says of the request
+
+    def elsewhere(gateway: Gateway, *request: Any) -> tuple[dict[str, Any], Any]:
+        event, entry = event_of(gateway, *request)
+        event["requestContext"]["path"] = '/"><script>'
+        return event, entry
+
+    monkeypatch.setattr(Gateway, "_event", elsewhere)
+    assert "<script>" not in client.get("/").text
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -9,6 +9,7 @@ from chalicelib.api.headers import common_headers
 from chalicelib.container import Container, use
 from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
+from tests.api.lines import Lines
 from tests.fakes import FakeClock
 
 OPEN = [
@@ -100,6 +101,13 @@ def test_every_response_has_the_id_of_its_own_request(client: Client) -> None:
     assert all(answer.headers["x-request-id"] == answer.request_id for answer in answers)
 
 
+def test_no_header_says_what_a_request_is_called(client: Client, lines: Lines) -> None:
+    headers = {"X-Request-Id": "mine", "X-Amzn-RequestId": "mine"}
+    answer = client.get("/health", headers=headers)
+    assert answer.headers["x-request-id"] == answer.request_id
+    assert "mine" not in lines.text
+
+
 def test_nothing_about_an_account_is_kept_by_a_cache(client: Client) -> None:
     token = client.register()
     for answer in (
@@ -137,6 +145,17 @@ def test_every_response_tells_browsers_what_not_to_do(client: Client) -> None:
             "base-uri 'none'",
             "frame-ancestors 'none'",
         } <= policy
+
+
+def test_what_is_no_page_loads_nothing_and_sends_nothing(client: Client) -> None:
+    policy = client.get("/health").headers["content-security-policy"]
+    assert set(policy.split("; ")) == {
+        "default-src 'none'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    }
 
 
 # CORS

@@ -65,6 +65,17 @@ def test_too_many_wrong_passwords_are_told_to_wait(
     assert log_in(strict, name).status == 401
 
 
+def test_a_window_is_as_long_as_the_stage_says(
+    client: Client, stage: Settings, clock: FakeClock
+) -> None:
+    short = replace(stage, attempts_per_account=LIMIT, attempts_window_seconds=60)
+    use(Container(short, clock))
+    answer = use_up(client, EMAIL)
+    assert int(answer.headers["retry-after"]) <= 60
+    clock.step(seconds=60)
+    assert log_in(client, EMAIL).status == 401
+
+
 @pytest.mark.parametrize("source_ip", [HOME, AWAY])
 def test_a_name_that_nobody_has_is_answered_like_one_that_somebody_has(
     strict: Client, source_ip: str

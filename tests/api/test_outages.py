@@ -3,10 +3,13 @@
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from app import app
+from chalicelib import container as composition
 from chalicelib.container import Container, use
 from chalicelib.settings import Settings
 from tests.api.client import Client, a_registration
 from tests.api.gateway import Answer
+from tests.api.lines import Lines
 from tests.aws import REVOKED_TOKENS, SESSIONS, USERS, Cloud, Wire
 from tests.fakes import FakeClock
 from tests.samples import PASSWORD, claims_of
@@ -84,6 +87,17 @@ def test_a_store_that_fails_after_the_authorizer_is_an_outage(
     answer = client.get(target, token=admin)
     assert _is_outage(answer)
     assert not answer.refused_by_gateway
+
+
+def test_an_outage_counts_as_a_failure_and_a_refusal_does_not(
+    client: Client, wire: Wire, lines: Lines
+) -> None:
+    client.post("/auth/login", LOGIN)
+    wire.refuse("dynamodb.", "InternalServerError")
+    client.post("/auth/login", LOGIN)
+    refused, failed = lines.of("request")
+    assert (refused["status"], refused.get("Failures"), refused["Refusals"]) == (401, None, 1)
+    assert (failed["status"], failed["Failures"], failed.get("Refusals")) == (503, 1, None)
 
 
 def test_a_logout_that_was_not_kept_can_be_repeated(
@@ -189,6 +203,21 @@ def test_keys_that_are_known_stay_in_use_while_the_source_is_down(
     token = client.post("/auth/login", LOGIN).json()["Authorization"]
     assert client.get("/user/me", token=token).status == 200
     assert client.get("/.well-known/jwks.json").status == 200
+
+
+def test_a_stage_that_may_not_start_answers_all_the_same(
+    client: Client, monkeypatch: pytest.MonkeyPatch, lines: Lines
+) -> None:
+    monkeypatch.setattr(composition, "_current", None)
+    answer = client.get("/health", headers={"Origin": "https://a.example"}, faulty=True)
+    assert answer.json()["code"] == "internal_error"
+    assert "access-control-allow-origin" not in answer.headers
+    assert '"exception": "SettingsError"' in lines.text
+
+
+def test_chalice_has_no_handler_of_its_own_that_could_quote_what_failed() -> None:
+    assert app.log.handlers == []
+    assert app.log.propagate
 
 
 def test_a_row_that_cannot_be_read_is_a_fault_and_tells_nothing(

@@ -98,6 +98,23 @@ def test_a_stage_that_asks_for_more_says_how_much(wired: Wired) -> None:
     assert client.post("/user", a_registration(99, password="fifteen letters")).status == 201
 
 
+def test_a_password_is_hashed_at_the_cost_that_the_stage_says(wired: Wired, cloud: Cloud) -> None:
+    wired(bcrypt_cost=5).register()
+    (stored,) = [row["password_hash"]["S"] for row in cloud.rows() if "password_hash" in row]
+    assert ",r=5$" in stored
+
+
+@pytest.mark.parametrize("password", ["quokka-market 1", "Zebrafish2026", "kaleidoscope"])
+def test_no_password_is_made_of_what_a_stage_is_called(wired: Wired, password: str) -> None:
+    client = wired(
+        product_name="Quokka Market",
+        issuer="https://zebrafish.example",
+        password_words=("Kaleidoscope",),
+    )
+    answer = client.post("/user", a_registration(password=password))
+    assert answer.json()["errors"]["password"].startswith("Must not be made of this service's")
+
+
 def test_whoever_has_a_password_that_is_refused_today_logs_in_and_may_change_it(
     wired: Wired, cloud: Cloud
 ) -> None:

@@ -454,8 +454,24 @@ def test_what_rotates_keys_can_neither_read_a_private_key_nor_touch_a_table() ->
 
 
 def test_every_function_has_a_policy_that_is_held_to_this() -> None:
-    configured = json.loads((_CHALICE / "config.json").read_bytes())["lambda_functions"]
-    assert tuple(configured) == _FUNCTIONS
+    configuration = json.loads((_CHALICE / "config.json").read_bytes())
+    assert configuration["autogen_policy"] is False
+    assert {
+        function: configured["iam_policy_file"]
+        for function, configured in configuration["lambda_functions"].items()
+    } == {function: policy_file(function) for function in _FUNCTIONS}
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_lambda_itself_is_let_into_the_functions_own_log_and_stream_alone(function: str) -> None:
+    name = f"accounts-{STAGE}" if function == "api_handler" else f"accounts-{STAGE}-{function}"
+    log = f"arn:aws:logs:{_PLACE}:log-group:/aws/lambda/{name}:log-stream:*"
+    stream = f"{_table(f'accounts-{STAGE}-outbox')}/stream/*"
+    actions = sorted(_BY_LAMBDA_ITSELF)
+    own = {(action, log) for action in actions if action.startswith("logs:")}
+    if function == "deliver_mail":
+        own |= {(action, stream) for action in actions if action.startswith("dynamodb:")}
+    assert {grant for grant in _granted(function) if grant[0] in _BY_LAMBDA_ITSELF} == own
 
 
 @pytest.mark.parametrize("function", _FUNCTIONS)

@@ -17,12 +17,29 @@ HTML = ("<html", "<!doctype")
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
+def _a_policy(*statements: tuple[str, str]) -> dict[str, Any]:
+    listed = [
+        {"Effect": effect, "Action": action, "Resource": "*"} for effect, action in statements
+    ]
+    return {"principalId": "ada", "policyDocument": {"Statement": listed}}
+
+
+DECISIONS = {
+    "allow and deny": _a_policy(("Allow", "execute-api:Invoke"), ("Deny", "execute-api:Invoke")),
+    "another action": _a_policy(("Allow", "s3:GetObject")),
+    "no policy": {"principalId": "ada"},
+    "nothing": None,
+}
+
+
 def _echo_app() -> Chalice:
     """An app that tells what reached it, and misbehaves when asked to."""
     app = Chalice(app_name="echo")
 
     @app.authorizer()  # type: ignore[untyped-decorator] # Chalice's own
     def authorize(request: AuthRequest) -> Any:
+        if request.token in DECISIONS:
+            return DECISIONS[request.token]
         match request.token:
             case "allow":
                 context: dict[str, Any] = {
@@ -34,13 +51,9 @@ def _echo_app() -> Chalice:
                 return AuthResponse(routes=["*"], principal_id="ada", context=context)
             case "elsewhere":
                 return AuthResponse(routes=["/echo"], principal_id="ada")
-            case "no policy":
-                return {"principalId": "ada"}
             case "nested context":
                 context = {"user": {"name": "ada"}}
                 return AuthResponse(routes=["*"], principal_id="ada", context=context)
-            case "nothing":
-                return None
             case "Unauthorized" | "crash":
                 raise Exception(request.token)  # noqa: TRY002 - as API Gateway wants it
         return AuthResponse(routes=[], principal_id="nobody")
@@ -66,6 +79,9 @@ def _echo_app() -> Chalice:
     app.route("/unserialisable", methods=["GET"], name="unserialisable")(lambda: {"a": object()})
     app.route("/unsendable", methods=["GET"], name="unsendable")(
         lambda: Response("", headers={"X-Arrow": "\u2192"})
+    )
+    app.route("/unprintable", methods=["GET"], name="unprintable")(
+        lambda: Response("", headers={"X-Note": "a\x1b[2J"})
     )
     app.route("/empty", methods=["GET"], name="empty")(lambda: Response("", status_code=204))
     return app
@@ -220,7 +236,8 @@ def test_a_query_arrives_decoded_whatever_it_holds(wire: Wire, sent: str, receiv
 
 
 def test_the_event_says_who_asks_and_what_the_request_is_called(wire: Wire) -> None:
-    context = ask(wire, "GET /echo", "User-Agent: curl\r\n").json["context"]
+    headers = "User-Agent: curl\r\nX-Forwarded-For: 192.0.2.9\r\n"
+    context = ask(wire, "GET /echo", headers).json["context"]
     assert context["identity"] == {"sourceIp": "127.0.0.1", "userAgent": "curl"}
     assert len(context["requestId"]) == 36
 
@@ -240,6 +257,8 @@ def test_no_token_is_401_and_the_authorizer_is_not_asked(wire: Wire, header: str
     [
         ("deny", 401, "token_invalid"),
         ("elsewhere", 401, "token_invalid"),
+        ("allow and deny", 401, "token_invalid"),
+        ("another action", 401, "token_invalid"),
         ("Unauthorized", 401, "token_missing"),
         ("crash", 503, "unavailable"),
         ("no policy", 503, "unavailable"),
@@ -279,7 +298,7 @@ def test_the_authorizers_context_arrives_as_text(wire: Wire) -> None:
 # Answering
 
 
-@pytest.mark.parametrize("path", ["/unserialisable", "/unsendable"])
+@pytest.mark.parametrize("path", ["/unserialisable", "/unsendable", "/unprintable"])
 def test_an_answer_that_cannot_be_sent_is_503(wire: Wire, path: str) -> None:
     reply = ask(wire, f"GET {path}")
     assert_refused(reply, 503, "unavailable")

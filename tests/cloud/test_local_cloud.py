@@ -85,11 +85,19 @@ def test_a_client_of_the_local_cloud_knows_no_other(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_PROFILE", "work")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "https://elsewhere.example")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/home/ada/.aws/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/home/ada/.aws/credentials")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
     environment = client_environment("http://127.0.0.1:4566")
     assert (
         not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"} & environment.keys()
     )
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    files = (environment["AWS_CONFIG_FILE"], environment["AWS_SHARED_CREDENTIALS_FILE"])
+    assert files == (os.devnull, os.devnull)
+    assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1"
     assert environment.items() >= stage_variables("dev").items()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -158,6 +159,8 @@ def test_a_day_with_make_run(tmp_path: Path) -> None:
         assert registered.status_code == 201
         wait_until(lambda: "outbox: 1 done" in run.output)
         assert f"http://127.0.0.1:{run.port}/email/verify?token=" in mails(tmp_path, "ada")
+        cloud = urlsplit((tmp_path / "local" / "endpoint").read_text())
+        assert not [port for port in (run.port, cloud.port) if listens_to_others(port)]
         assert mails(tmp_path, "bob") == "No mail to bob yet; one is sent within a second.\n"
         token = registered.json()["Authorization"]
         assert run.ask("GET", "/user", token).status_code == 403
@@ -183,6 +186,15 @@ def test_a_day_with_make_run(tmp_path: Path) -> None:
         os.killpg(run.make.pid, signal.SIGINT)  # what Ctrl-C does
         run.assert_gone()
         assert "Error" not in run.output
+
+
+def listens_to_others(port: int | None) -> bool:
+    """Whether anybody else may connect: by an address of this machine that is not the local one."""
+    try:
+        socket.create_connection(("127.0.0.2", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _login() -> dict[str, str]:

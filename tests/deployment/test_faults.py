@@ -1,9 +1,12 @@
 """What somebody reads whose account, network or region is not as it should be: one line."""
 
 import dataclasses
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -17,11 +20,13 @@ from infra.deployment import aws
 from infra.deployment.apis import api_url, ensure_api
 from infra.deployment.aws import AwsAccount, open_account, plain_faults
 from infra.deployment.cursor_secrets import ensure_cursor_secret
+from infra.deployment.destroy import destroy_data
 from infra.deployment.errors import DeploymentError
 from infra.deployment.policies import read_policy
 from infra.deployment.regions import refuse_second_region
 from infra.deployment.stages import Stage, read_stage
 from infra.deployment.states import api_id_of, load_state, save_state, state_name, with_api
+from infra.keys import ensure_signing_key
 from infra.stacks import StackError, deploy_data_stack
 from tests.deployment.test_stages import CHECKOUT
 
@@ -128,7 +133,9 @@ def test_a_profile_that_there_is_not_is_one_line() -> None:
         raise ProfileNotFound(profile="nobody")
 
 
-def test_a_stage_is_not_deployed_to_a_second_region(account: AwsAccount, stage: Stage) -> None:
+def test_a_stage_is_not_deployed_to_a_second_region(
+    account: AwsAccount, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
     refuse_second_region(account, stage)
     role = "accounts-prod-authorize"
     account.iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
@@ -139,6 +146,9 @@ def test_a_stage_is_not_deployed_to_a_second_region(account: AwsAccount, stage: 
     account.iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=elsewhere)
     with pytest.raises(DeploymentError, match=r"is deployed in eu-west-1, not in us-east-1"):
         refuse_second_region(account, stage)
+    for what in ("deploy", "destroy"):
+        assert run(what, "prod") == 1
+        assert "is deployed in eu-west-1" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +170,32 @@ def test_a_stack_that_takes_no_change_says_what_to_do(status: str, advice: str) 
     assert advice in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"Action": "Remove"},
+        {"Action": "Modify", "Replacement": "True"},
+        {"Action": "Modify", "Replacement": "Conditional"},
+    ],
+    ids=str,
+)
+def test_a_change_that_could_take_a_table_away_is_not_made(loss: dict[str, Any]) -> None:
+    cloudformation = boto3.client("cloudformation")
+    stack = {
+        "StackName": "accounts-prod-data",
+        "StackStatus": "UPDATE_COMPLETE",
+        "CreationTime": "2026-01-02",
+    }
+    change = {"Type": "Resource", "ResourceChange": {"LogicalResourceId": "UsersTable", **loss}}
+    with Stubber(cloudformation) as stubber:
+        stubber.add_response("describe_stacks", {"Stacks": [stack]})
+        stubber.add_response("create_change_set", {"Id": "changes"})
+        stubber.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
+        stubber.add_response("describe_change_set", {"Changes": [change]})
+        with pytest.raises(StackError, match="would remove or replace UsersTable"):
+            deploy_data_stack(cloudformation, boto3.client("dynamodb"), "prod")
+
+
 def test_the_api_is_made_once_and_remembered(account: AwsAccount, stage: Stage) -> None:
     state = ensure_api(account, stage, load_state(account, stage), new_url=False)
     assert load_state(account, stage) == state
@@ -170,8 +206,9 @@ def test_the_api_is_made_once_and_remembered(account: AwsAccount, stage: Stage) 
 
 def test_an_api_whose_state_is_lost_is_found_by_its_tags(account: AwsAccount, stage: Stage) -> None:
     other = read_stage(stage.checkout, "staging", {})
-    ensure_api(account, other, load_state(account, other), new_url=False)
+    others = ensure_api(account, other, load_state(account, other), new_url=False)
     state = ensure_api(account, stage, load_state(account, stage), new_url=False)
+    assert api_id_of(state) != api_id_of(others)
     account.ssm.delete_parameter(Name=state_name(stage))
     found = ensure_api(account, stage, load_state(account, stage), new_url=False)
     assert api_id_of(found) == api_id_of(state)
@@ -202,6 +239,42 @@ def test_a_state_that_is_not_chalices_is_refused(account: AwsAccount, stage: Sta
         load_state(account, stage)
 
 
+def test_no_data_is_deleted_before_the_stage_is_named(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    for typed in ("", "yes\n", "PROD\n", "production\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        with pytest.raises(DeploymentError, match="nothing is deleted"):
+            destroy_data(stage)
+    assert "accounts-prod-users" in account.dynamodb.list_tables()["TableNames"]
+
+
+def test_with_the_data_every_key_and_secret_of_the_stage_goes(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    ensure_signing_key(account.ssm, "prod")
+    ensure_signing_key(account.ssm, "staging")
+    ensure_cursor_secret(account, stage)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
+    destroy_data(stage)
+    assert account.dynamodb.list_tables()["TableNames"] == []
+    left = account.ssm.describe_parameters()["Parameters"]
+    assert {parameter["Name"].split("/")[2] for parameter in left} == {"staging"}
+
+
+def test_no_data_of_a_stage_that_is_deployed_is_deleted(
+    account: AwsAccount, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_data_stack(account.cloudformation, account.dynamodb, "prod")
+    ensure_api(account, stage, load_state(account, stage), new_url=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
+    with pytest.raises(DeploymentError, match="make destroy STAGE=prod first"):
+        destroy_data(stage)
+    assert "accounts-prod-users" in account.dynamodb.list_tables()["TableNames"]
+
+
 def test_a_cursor_secret_is_made_once(account: AwsAccount, stage: Stage) -> None:
     secret, made = ensure_cursor_secret(account, stage)
     assert made
@@ -211,6 +284,21 @@ def test_a_cursor_secret_is_made_once(account: AwsAccount, stage: Stage) -> None
     assert [(parameter["Name"], parameter["Type"]) for parameter in kept] == [
         ("/accounts/prod/cursor-secret", "SecureString")
     ]
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", '{"Statement": ["${Acount}"]}'], ids=["missing", "no JSON", "misspelt"]
+)
+def test_a_policy_that_cannot_be_made_out_is_none(
+    account: AwsAccount, stage: Stage, text: str | None
+) -> None:
+    policy = stage.checkout / ".chalice" / "policy-authorize.json"
+    if text is None:
+        policy.unlink()
+    else:
+        policy.write_text(text)
+    with pytest.raises(DeploymentError, match=r"policy-authorize\.json cannot be used"):
+        read_policy(stage, account, "authorize")
 
 
 @pytest.mark.parametrize("asked", [True, False])

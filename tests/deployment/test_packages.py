@@ -1,10 +1,12 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 import marshal
 import platform
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from chalicelib.breaches.common import COMMON_PASSWORDS
 from chalicelib.mail.writing import TEMPLATES
+from infra.deployment import packages
 from infra.deployment.errors import DeploymentError
 from infra.deployment.packages import build_package
 from infra.deployment.trimming import BOTOCORE_OPERATIONS
@@ -129,6 +132,7 @@ def test_the_package_is_the_same_whenever_and_wherever_it_is_built(checkout: Che
 def test_the_package_holds_what_starts_and_nothing_that_lies_beside_it(checkout: Checkout) -> None:
     (checkout.path / ".env").write_text("SECRET=1")
     (checkout.path / "chalicelib" / ".secret").write_text("1")
+    (checkout.path / "chalicelib" / "secret.py~").write_text("1")
     (checkout.path / "chalicelib" / "__pycache__").mkdir()
     (checkout.path / "chalicelib" / "__pycache__" / "stale.pyc").write_bytes(b"")
     with checkout.build() as package:
@@ -281,6 +285,35 @@ def test_a_wheel_that_is_not_the_locked_one_is_an_error(checkout: Checkout) -> N
         checkout.build()
 
 
+def test_nothing_of_a_dependency_runs_here(checkout: Checkout, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    source = checkout.index / "odd-1.0.tar.gz"
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n",
+        "pyproject.toml": (
+            "[build-system]\nrequires = []\nbuild-backend = 'it'\nbackend-path = ['.']\n"
+        ),
+        "it.py": f"open({str(ran)!r}, 'w').close()\n",
+    }
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"odd-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    with (checkout.path / "requirements.txt").open("a") as requirements:
+        requirements.write(f"odd==1.0 --hash=sha256:{digest}\n")
+    with pytest.raises(DeploymentError, match=r"could not be downloaded: .*odd==1\.0"):
+        checkout.build()
+    assert not ran.exists()
+
+
+def test_a_lock_without_hashes_is_an_error(checkout: Checkout) -> None:
+    (checkout.path / "requirements.txt").write_text("botocore==1.0\n")
+    with pytest.raises(DeploymentError, match=r"the dependencies could not be downloaded"):
+        checkout.build()
+
+
 def test_a_wheel_for_the_other_architecture_that_is_not_the_locked_one_is_an_error(
     checkout: Checkout,
 ) -> None:
@@ -300,6 +333,39 @@ def test_a_library_for_the_other_architecture_is_an_error(checkout: Checkout) ->
     checkout.require(botocore, native)
     with pytest.raises(DeploymentError, match=rf"is for {HERE}, and native/fast\.so is not"):
         checkout.build()
+
+
+def test_a_library_of_a_version_is_looked_at_too(checkout: Checkout) -> None:
+    botocore = checkout.index / "botocore-1.0-py3-none-any.whl"
+    native = checkout.wheel("native", {"native/libfast.so.1": library(ELSEWHERE)})
+    checkout.require(botocore, native)
+    with pytest.raises(DeploymentError, match=r"and native/libfast\.so\.1 is not"):
+        checkout.build()
+
+
+def test_a_package_that_lambda_would_not_take_is_an_error(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "LARGEST_ZIP", 100)
+    with pytest.raises(DeploymentError, match=r"octets: Lambda takes 100$"):
+        checkout.build()
+
+
+def test_a_package_that_cannot_be_finished_leaves_the_one_before(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = checkout.path / "build" / "package.zip"
+    checkout.build()
+    before = target.read_bytes()
+
+    def break_off(_contents: Path, unfinished: Path) -> None:
+        unfinished.write_bytes(b"half of it")
+        raise OSError("no space is left")
+
+    monkeypatch.setattr(packages, "_write_zip", break_off)
+    with pytest.raises(OSError, match="no space"):
+        checkout.build()
+    assert target.read_bytes() == before
 
 
 def test_a_file_that_does_not_compile_is_an_error(checkout: Checkout) -> None:

@@ -11,13 +11,16 @@ from typing import cast
 
 import pytest
 
+from infra.supply_chain import __main__ as audit
 from infra.supply_chain.bill import bill_of_materials
 from infra.supply_chain.explanations import load_explanations
+from infra.supply_chain.findings import Findings
 from infra.supply_chain.licences import check_licences, is_allowed, licence_of
 from infra.supply_chain.locks import Pin, read_lock
-from infra.supply_chain.releases import direct
+from infra.supply_chain.releases import check_releases, direct
 from infra.supply_chain.releases import judge as judge_releases
 from infra.supply_chain.secrets_scan import scan_history
+from infra.supply_chain.vulnerabilities import find_vulnerabilities
 from infra.supply_chain.vulnerabilities import judge as judge_vulnerabilities
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +74,14 @@ def test_what_the_advisories_do_not_know_is_not_taken_for_good() -> None:
     assert findings.not_checked == ("the advisory database that answered does not know odd",)
 
 
+def test_a_lock_that_nobody_was_asked_about_is_not_taken_for_good(tmp_path: Path) -> None:
+    explained = {"CVE-1": "nobody could be asked"}
+    findings = find_vulnerabilities([tmp_path / "absent.txt"], explained)
+    assert (findings.looked_at, findings.found) == ("0 packages", ())
+    (line,) = findings.not_checked
+    assert line.startswith("absent.txt: ")
+
+
 def about(**fields: str) -> PackageMetadata:
     message = Message()
     message["Name"] = "some"
@@ -115,6 +126,14 @@ def test_a_package_without_a_release_in_a_year_is_found_unless_explained() -> No
     assert judge_releases(now, before, {"still": "done"}).found == ()
     (stale,) = judge_releases(now, before, {"still": "done", "alive": "was still"}).found
     assert "alive explains nothing any more" in stale
+
+
+def test_releases_that_nobody_tells_are_not_taken_for_good(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'no network' >&2\nexit 2\n")
+    uv.chmod(0o700)
+    findings = check_releases(uv, ["six"], [], {"six": "nobody could be asked"})
+    assert findings == Findings("no package", not_checked=("no network",))
 
 
 def test_the_inputs_of_the_locks_are_read() -> None:
@@ -179,6 +198,50 @@ def test_what_looks_random_is_found_outside_of_tests_and_locks(repository: Path)
     assert RANDOM not in found
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("infra/x.py", f"key = '{AWS_KEY}'  # pragma: allowlist secret\n"),
+        ("examples/package-lock.json", f'{{"key": "{AWS_KEY}"}}\n'),
+        ("swagger-ui/x.js", f"key = '{AWS_KEY}'\n"),
+        ("docs/octets", f"\0{AWS_KEY}\n"),
+    ],
+    ids=["allowed by its own line", "in a lock", "in Swagger UI", "among octets"],
+)
+def test_a_secret_is_found_wherever_it_is(repository: Path, name: str, text: str) -> None:
+    commit(repository, name, text)
+    (found,) = scan_history(repository, {}).found
+    assert found.startswith(f"{name}: AWS Access Key, of SHA-256 ")
+
+
+def test_a_secret_is_found_on_a_branch_that_nobody_is_on(repository: Path) -> None:
+    commit(repository, "x.py", "x = 1\n")
+    run(repository, "switch", "--quiet", "--create", "another")
+    commit(repository, "y.py", f'key = "{AWS_KEY}"\n')
+    run(repository, "switch", "--quiet", "-")
+    findings = scan_history(repository, {})
+    assert len(findings.found) == 1
+    assert findings.looked_at == "2 commits"
+
+
+def test_a_secret_is_found_that_came_with_a_merge(repository: Path) -> None:
+    commit(repository, "x.py", "x = 1\n")
+    run(repository, "switch", "--quiet", "--create", "another")
+    commit(repository, "y.py", "y = 1\n")
+    run(repository, "switch", "--quiet", "-")
+    commit(repository, "z.py", "z = 1\n")
+    run(repository, "merge", "--quiet", "--no-commit", "another")
+    commit(repository, "x.py", f'x = "{AWS_KEY}"\n')
+    (found,) = scan_history(repository, {}).found
+    assert found.startswith("x.py: AWS Access Key, of SHA-256 ")
+
+
+def test_an_explanation_of_no_secret_is_found(repository: Path) -> None:
+    commit(repository, "x.py", "x = 1\n")
+    (found,) = scan_history(repository, {"0" * 64: "long gone"}).found
+    assert "explains nothing any more" in found
+
+
 def test_a_shallow_clone_is_not_taken_for_the_history(repository: Path, tmp_path: Path) -> None:
     for number in range(3):
         commit(repository, "x.py", f"x = {number}\n")
@@ -204,3 +267,51 @@ def test_the_bill_names_all_that_is_shipped_and_is_the_same_each_time() -> None:
     needs = {entry["ref"]: entry.get("dependsOn", []) for entry in document["dependencies"]}
     by_name = {ref.split("==")[0]: refs for ref, refs in needs.items()}
     assert any(ref.startswith("botocore==") for ref in by_name["pynamodb"])
+
+
+CHECKS = ("find_vulnerabilities", "check_licences", "check_releases", "scan_history")
+
+
+@pytest.fixture
+def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`make audit` in a checkout of its own, where every check has nothing to say; its bill."""
+    for path in ROOT.glob("requirements*.txt"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    swagger_ui = tmp_path / SWAGGER_UI.relative_to(ROOT)
+    swagger_ui.parent.mkdir(parents=True)
+    swagger_ui.symlink_to(SWAGGER_UI)
+    bill = tmp_path / "build" / "accounts.cdx.json"
+    monkeypatch.setattr(audit, "_CHECKOUT", tmp_path)
+    monkeypatch.setattr(audit, "_BILL", bill)
+    monkeypatch.delenv("ACCOUNTS_REQUIRE_AUDIT", raising=False)
+    for check in CHECKS:
+        monkeypatch.setattr(audit, check, lambda *_: Findings("all of it"))
+    return bill
+
+
+def test_an_audit_without_findings_is_good_and_leaves_the_bill(well: Path) -> None:
+    assert audit.main() == 0
+    names = {component["name"] for component in json.loads(well.read_bytes())["components"]}
+    assert {"pynamodb", "chalice", "swagger-ui-dist"} <= names
+
+
+@pytest.mark.usefixtures("well")
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_any_check_finds_fails_the_audit(
+    check: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit, check, lambda *_: Findings("all of it", ("something",)))
+    assert audit.main() == 1
+    assert "  something\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("well")
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_was_not_checked_is_told_and_fails_where_checks_are_required(
+    check: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit, check, lambda *_: Findings("none of it", not_checked=("a reason",)))
+    assert audit.main() == 0
+    assert "  NOT CHECKED: a reason\n" in capsys.readouterr().out
+    monkeypatch.setenv("ACCOUNTS_REQUIRE_AUDIT", "1")
+    assert audit.main() == 1

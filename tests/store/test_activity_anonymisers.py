@@ -96,11 +96,20 @@ def test_it_goes_on_where_it_broke_off(
     assert len(_rows(cloud)) == 60
 
 
-@pytest.mark.parametrize("fact", ["ip", "user_agent", "session_id", "changed"])
+def test_what_is_to_be_rewritten_is_read_consistently(
+    anonymiser: DynamoActivityAnonymiser, wire: Wire
+) -> None:
+    wire.reset()
+    anonymiser.anonymise(OWNER)
+    (query,) = wire.calls
+    assert query.body["ConsistentRead"] is True
+
+
+@pytest.mark.parametrize("fact", ["ip", "user_agent", "session_id", "changed", "actor"])
 def test_one_fact_that_tells_is_enough(
     fact: str, anonymiser: DynamoActivityAnonymiser, trails: DynamoTrailStore, cloud: Cloud
 ) -> None:
-    trails.write(Trail((_event(1),)))
+    trails.write(Trail((_event(1, actor=OWNER),)))
     (row,) = _rows(cloud)
     kept = {"public_id", "place", "act", "expires_at"}
     told = {name: value for name, value in row.items() if name in kept | {fact}}

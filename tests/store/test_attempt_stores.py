@@ -1,5 +1,6 @@
 """Counts of attempts, and what a right password leaves behind: the fake and the real store."""
 
+import hmac
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -336,6 +337,13 @@ def test_the_same_is_called_something_else_under_another_secret() -> None:
     assert others.count_key(a_count()) != ROWS.count_key(a_count())
     assert others.address_key("a", "b") != ROWS.address_key("a", "b")
     assert ROWS.address_key("a", "b") != ROWS.address_key("b", "a")
+
+
+def test_a_row_is_called_as_it_always_was_and_not_by_the_secret_itself() -> None:
+    # Rows are counted in already: a key that changes starts every count anew.
+    derived = hmac.digest(b"a secret", b"accounts/attempts", "sha256")
+    key = hmac.digest(derived, b'["known", "a", "b"]', "sha256").hex()
+    assert AttemptRows("a secret").address_key("a", "b") == key
 
 
 def test_a_count_lapses_an_hour_after_its_window(cloud: Cloud, connection: Connection) -> None:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from chalicelib.breaches.ranges import RangeRegister
+from chalicelib.breaches.ranges import ORIGIN, RangeRegister
 from chalicelib.deadlines import ending_in
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.passwords import Password
@@ -93,6 +93,11 @@ def _answer(handler: BaseHTTPRequestHandler, *args: int | bytes) -> None:
     handler.answer(*args)  # type: ignore[arg-type] # in the order of its parameters
 
 
+def _answer_and_hang_up(handler: BaseHTTPRequestHandler, *args: int | bytes) -> None:
+    _answer(handler, *args)
+    handler.close_connection = True
+
+
 def test_a_hash_in_small_letters_is_read_too(stand_in: StandIn, ranges: RangeRegister) -> None:
     body = f"{digest(BREACHED[0])[5:].lower()}:3".encode()
     stand_in.misbehave = lambda handler: _answer(handler, body)
@@ -109,10 +114,11 @@ BODY = f"{digest(BREACHED[0])[5:]}:3".encode()
         lambda handler: _answer(handler, BODY, 503),
         lambda handler: _answer(handler, BODY, 301),
         lambda handler: _answer(handler, BODY, 200, len(BODY) + 1),
+        lambda handler: _answer_and_hang_up(handler, BODY, 200, len(BODY) + 1),
         lambda handler: _answer(handler, BODY + b"\r\nnonsense"),
         lambda handler: _answer(handler, BODY + b"\r\n\xff:1"),
         lambda handler: _answer(handler, b"<html>busy</html>"),
-        lambda handler: _answer(handler, BODY + b"\r\n" + b"0" * 35 + b":0" + b"\r\n" * 300_000),
+        lambda handler: _answer(handler, BODY + (b"\r\n" + b"0" * 35 + b":0") * 15_000),
         lambda handler: handler.wfile.write(b"nonsense\r\n\r\n"),
         lambda handler: handler.connection.close(),
     ],
@@ -121,6 +127,7 @@ BODY = f"{digest(BREACHED[0])[5:]}:3".encode()
         "down",
         "moved",
         "cut",
+        "cut off",
         "not a line",
         "not text",
         "a page",
@@ -173,6 +180,10 @@ def test_what_is_to_be_asked_over_tls_is_told_nothing_without(stand_in: StandIn)
     with pytest.raises(UnavailableError):
         ranges.knows(Password(BREACHED[0]))
     assert stand_in.asked == []
+
+
+def test_the_real_one_is_asked_over_tls() -> None:
+    assert ORIGIN.startswith("https://")
 
 
 def test_it_is_not_asked_if_its_answer_could_be_late(ranges: RangeRegister) -> None:

@@ -18,7 +18,7 @@ from pynamodb.connection import Connection
 
 from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.attempts import Outcome
-from chalicelib.domain.changes import Changes
+from chalicelib.domain.changes import Changes, Renaming, Unchanged
 from chalicelib.domain.errors import (
     EmailTakenError,
     UnavailableError,
@@ -223,6 +223,23 @@ def test_a_batch_that_was_not_answered_in_full_is_an_outage(
         call(stores)
 
 
+@pytest.mark.parametrize("call", [CALLS[name] for name in ("standing", "find", "login_by_id")])
+def test_a_batch_that_was_not_answered_at_all_is_an_outage(
+    stores: Stores, wire: Wire, call: Callable[[Stores], object]
+) -> None:
+    wire.answer_for("dynamodb.BatchGetItem", {})
+    with pytest.raises(UnavailableError):
+        call(stores)
+
+
+def test_an_admin_is_not_looked_for_without_end(users: DynamoUserStore, wire: Wire) -> None:
+    more = {"pk": {"S": "x"}, "listed_in": {"S": "x"}, "listed_at": {"S": "x"}}
+    page = {"Items": [], "Count": 0, "ScannedCount": 9, "LastEvaluatedKey": more}
+    wire.answer_for("dynamodb.Query", page)
+    assert list(users.admins()) == []
+    assert len(wire.calls) == 4 * 25
+
+
 # Transactions
 
 
@@ -247,6 +264,17 @@ def test_a_conflict_with_another_transaction_is_waited_out(
     assert users.get(public_id(1)) == a_user()
     assert wire.operations.count("dynamodb.TransactWriteItems") == 4
     assert waits == pytest.approx([0.05, 0.1, 0.2])
+
+
+def test_whoever_waits_does_not_wait_as_long_as_another(
+    connection: Connection, cloud: Cloud, wire: Wire, waits: Waits
+) -> None:
+    shares = iter((0.0, 0.5, 1.0))
+    transactions = Transactions(connection, sleep=waits.sleep, jitter=lambda: next(shares))
+    _cancel(wire, "TransactionConflict", times=3)
+    add(DynamoUserStore(connection, transactions, ROWS), a_user())
+    assert waits == pytest.approx([0, 0.05, 0.2])
+    del cloud
 
 
 def test_a_conflict_without_end_is_an_outage_and_writes_nothing(
@@ -472,6 +500,18 @@ def test_a_marker_of_somebody_else_is_not_deleted_with_a_user(
     assert len(cloud.rows()) == 3
 
 
+def test_a_marker_of_somebody_else_is_not_freed_by_a_renaming(
+    users: DynamoUserStore, cloud: Cloud
+) -> None:
+    add(users, a_user(1))
+    marker = {"pk": {"S": "username#user 1"}, "public_id": {"S": public_id(2)}}
+    cloud.dynamodb.put_item(TableName=USERS, Item=marker)
+    renaming = Changes(renaming=Renaming("User 1", "Zoë"))
+    assert users.update(public_id(1), renaming) is Unchanged.OTHER_USERNAME
+    assert marker in cloud.rows()
+    assert users.get(public_id(1)) == a_user(1)
+
+
 # How long it may take
 
 
@@ -557,3 +597,4 @@ def test_a_list_of_many_is_read_in_few_round_trips(users: DynamoUserStore, wire:
     wire.reset()
     assert len(users.page(25, None).users) == 25
     assert len(wire.calls) <= 5
+    assert all(call.body["Limit"] < 25 for call in wire.calls)

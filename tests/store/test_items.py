@@ -11,6 +11,8 @@ from pynamodb.models import Model
 from chalicelib.domain.activity import Act
 from chalicelib.domain.attempts import Outcome
 from chalicelib.domain.changes import Changes
+from chalicelib.domain.email_changes import EmailChange, confirmed
+from chalicelib.domain.mailed_tokens import MailedTokenRecord, Purpose
 from chalicelib.domain.sessions import Lineage, SpentToken
 from chalicelib.domain.trails import Trail
 from chalicelib.domain.users import Credentials, Removal, User
@@ -24,6 +26,8 @@ from chalicelib.store.items import (
     SessionItem,
     UserItem,
 )
+from chalicelib.store.mailed_tokens import DynamoMailedTokenStore
+from chalicelib.store.recoveries import DynamoRecoveryStore
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.standings import DynamoStandingStore
 from chalicelib.store.transactions import Transactions
@@ -31,6 +35,7 @@ from chalicelib.store.users import LISTS, DynamoUserStore
 from infra.stacks import DATA_TEMPLATE, TABLES
 from tests.aws import ACTIVITY, REVOKED_TOKENS, SESSIONS, USERS, Cloud
 from tests.fakes import START, FakeClock, public_id
+from tests.mailed import mailed
 from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add, an_event, claims
 
 
@@ -104,6 +109,15 @@ def test_a_tables_key_is_the_models(resource: str) -> None:
             assert attribute.is_hash_key == (key["KeyType"] == "HASH")
             assert attribute.is_range_key == (key["KeyType"] == "RANGE")
             assert attribute.attr_type == types[attribute.attr_name]
+
+
+def test_a_stream_names_the_rows_of_the_outbox_and_tells_nothing_of_them() -> None:
+    streams = {
+        resource: table["Properties"]["StreamSpecification"]
+        for resource, table in RESOURCES.items()
+        if "StreamSpecification" in table["Properties"]
+    }
+    assert streams == {"OutboxTable": {"StreamViewType": "KEYS_ONLY"}}
 
 
 def test_what_lapses_goes_away_by_itself_and_users_do_not() -> None:
@@ -226,6 +240,31 @@ def test_a_row_older_than_an_attribute_is_changed_like_any_other(
         assert set(users.admins()) == {public_id(5)}
         disabled = users.update(public_id(1), Changes(disabled=True), other_admin=public_id(5))
         assert disabled == a_user(1, disabled=True, token_version=3)
+
+
+@pytest.mark.parametrize("name", NEWER_ATTRIBUTES)
+def test_a_row_older_than_an_attribute_is_changed_by_mail_like_any_other(
+    cloud: Cloud, connection: Connection, clock: FakeClock, name: str
+) -> None:
+    transactions = Transactions(connection)
+    users = DynamoUserStore(connection, transactions, ROWS)
+    recoveries = DynamoRecoveryStore(connection, transactions, clock)
+
+    def older(number: int, purpose: Purpose) -> MailedTokenRecord:
+        add(users, a_user(number))
+        cloud.change(public_id(number), **{name: None})
+        _, record = mailed(public_id(number), purpose, a_user(number).email)
+        DynamoMailedTokenStore().add(record)
+        return record
+
+    assert recoveries.verify_email(older(1, Purpose.VERIFY), a_user(1))
+    token = older(2, Purpose.RESET)
+    assert recoveries.reset_password(token, Credentials(a_user(2), "a hash"), "a new hash")
+    token = older(3, Purpose.CONFIRM)
+    assert recoveries.request_email(a_user(3), "new@example.com") is EmailChange.DONE
+    before = a_user(3, pending_email="new@example.com")
+    after = confirmed(before, "new@example.com", START)
+    assert recoveries.change_email(token, before, after) is EmailChange.DONE
 
 
 def test_a_row_newer_than_the_code_keeps_what_the_code_does_not_know(

@@ -183,6 +183,21 @@ def test_keys_that_cannot_be_read_are_an_outage(
     del cloud
 
 
+def test_an_answer_without_the_private_key_is_an_outage(
+    cloud: Cloud, wire: Wire, ssm_keys: SsmKeySource
+) -> None:
+    wire.answer_for("ssm.GetParameter", {})
+    with pytest.raises(UnavailableError):
+        ssm_keys.signing_key("any")
+    del cloud
+
+
+def test_a_request_waits_for_the_keys_three_times_and_not_for_long(ssm_keys: SsmKeySource) -> None:
+    config = ssm_keys._client.meta.config  # noqa: SLF001 - there is no other way to see it
+    assert (config.connect_timeout, config.read_timeout) == (1, 2)
+    assert config.retries == {"total_max_attempts": 3, "mode": "standard"}
+
+
 def test_a_key_is_named_by_its_thumbprint(key_parameters: tuple[Parameter, Parameter]) -> None:
     private, public = key_parameters
     key_id = thumbprint(json.loads(public.value))

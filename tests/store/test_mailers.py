@@ -2,17 +2,21 @@
 
 from email.header import decode_header, make_header
 from email.utils import parseaddr
+from io import BytesIO
 from typing import Any
 
 import botocore.exceptions
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
+from chalicelib.deadlines import ANSWER_SECONDS, ending_in
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.mails import Mail, MailRefusedError
 from chalicelib.domain.names import EmailAddress
-from chalicelib.mail.ses import SesMailer, ascii_address
+from chalicelib.mail.ses import LIMITS, SesMailer, ascii_address
 from tests.aws import Cloud, Wire
 
 SENDER = "no-reply@shop.example"
@@ -202,6 +206,57 @@ def test_no_answer_is_to_be_tried_again(
     wire.raise_for("sesv2.", fault)
     with pytest.raises(UnavailableError):
         mailer.send(MAIL)
+
+
+class _Raw(BytesIO):
+    def stream(self, **_: Any) -> Any:
+        yield self.read()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>Sorry</html>"], ids=str)
+def test_a_success_that_is_no_answer_is_tried_again_and_no_mail(
+    body: bytes, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    asked: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(body))
+
+    mailer = SesMailer(SENDER)
+    mailer._client.meta.events.register_first("before-send", answer)  # noqa: SLF001 - the wire
+    with pytest.raises(UnavailableError):
+        mailer.send(MAIL)
+    assert len(asked) == LIMITS.attempts
+    del cloud
+
+
+def test_a_mail_that_has_no_identifier_was_not_sent(
+    mailer: SesMailer, wire: Wire, cloud: Cloud
+) -> None:
+    wire.answer_for("sesv2.SendEmail", {})
+    with pytest.raises(UnavailableError):
+        mailer.send(MAIL)
+    del cloud
+
+
+def test_no_mail_is_begun_that_could_not_end_in_time(
+    mailer: SesMailer, ses: Any, wire: Wire
+) -> None:
+    with (
+        ending_in(lambda: LIMITS.attempt_seconds + ANSWER_SECONDS - 0.1),
+        pytest.raises(UnavailableError),
+    ):
+        mailer.send(MAIL)
+    assert wire.operations == []
+    assert ses.sent_messages == []
+
+
+def test_a_mail_is_waited_for_twice_and_not_for_long(mailer: SesMailer) -> None:
+    config = mailer._client.meta.config  # noqa: SLF001 - there is no other way to see it
+    assert (config.connect_timeout, config.read_timeout) == (1, 5)
+    assert config.retries == {"total_max_attempts": 2, "mode": "standard"}
 
 
 def test_a_sender_that_is_not_verified_yet_is_to_be_tried_again(cloud: Cloud) -> None:

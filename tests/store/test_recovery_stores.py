@@ -25,7 +25,7 @@ from chalicelib.store.mailed_tokens import DynamoMailedTokenStore, mailed_token_
 from chalicelib.store.recoveries import DynamoRecoveryStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
-from tests.aws import OUTBOX, Cloud, Wire
+from tests.aws import OUTBOX, USERS, Cloud, Wire
 from tests.fakes import START, FakeClock, FakeRecoveryStore, FakeTables, FakeUserStore, public_id
 from tests.mailed import mailed
 from tests.samples import ORIGIN, ROWS, a_session, a_user, add, an_event
@@ -161,6 +161,14 @@ def test_a_reset_sets_the_hash_ends_sessions_and_verifies(world: World) -> None:
     assert spent(world, token)
 
 
+def test_a_reset_is_the_change_that_was_required(world: World) -> None:
+    world.users.update(public_id(1), Changes(password_change_required=True))
+    assert world.user().password_change_required
+    token = world.mail(Purpose.RESET, OLD)
+    assert world.recoveries.reset_password(token, Credentials(world.user(), HASH), "a new hash")
+    assert not world.user().password_change_required
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -281,6 +289,13 @@ def test_whose_sessions_have_ended_since_they_were_read_wants_nothing_more(world
     assert world.recoveries.request_email(world.user(), NEW) is EmailChange.DONE
 
 
+def test_a_user_with_another_address_than_was_read_wants_nothing(world: World) -> None:
+    found = world.recoveries.request_email(a_user(email=NEW), NEWER, trail=a_trail())
+    assert found is EmailChange.STALE
+    assert world.user().pending_email is None
+    assert world.messages() == 0
+
+
 def test_another_spelling_of_ones_own_address_can_be_wanted(world: World) -> None:
     assert world.recoveries.request_email(world.user(), OLD.upper()) is EmailChange.DONE
 
@@ -300,6 +315,7 @@ def test_of_a_wish_and_what_goes_with_it_all_is_done_or_nothing(world: World) ->
     add(world.users, a_user(2))
     taken, free = (Changes(renaming=Renaming("User 1", name)) for name in ("USER 2", "Zoë"))
     stale = Changes(renaming=Renaming("Another", "Zoë"))
+    respelt = Changes(renaming=Renaming("USER 1", "uSER 1"))
     with pytest.raises(UsernameTakenError):
         world.recoveries.request_email(world.user(), NEW, taken, trail=a_trail())
     with pytest.raises(UsernameTakenError):
@@ -309,6 +325,7 @@ def test_of_a_wish_and_what_goes_with_it_all_is_done_or_nothing(world: World) ->
         ("user-2@example.com", taken, EmailChange.TAKEN),
         (NEW, stale, EmailChange.STALE),
         (None, stale, EmailChange.STALE),
+        (None, respelt, EmailChange.STALE),
     ):
         found = world.recoveries.request_email(world.user(), wanted, changes, trail=a_trail())
         assert found is ended
@@ -329,6 +346,17 @@ def test_a_confirmed_address_takes_the_old_ones_place(world: World) -> None:
     assert world.users.find_by_email("new@example.com") == expected
     found = world.users.login_by_email("new@example.com", "a-key", ORIGIN).credentials
     assert found == Credentials(expected, HASH)
+
+
+def test_a_change_of_address_leaves_its_trail_if_it_is_made(world: World) -> None:
+    before = world.user()
+    after = confirmed(before, NEW, world.clock.now)
+    stale = replace(before, token_version=5)
+    token = world.mail(Purpose.CONFIRM, NEW)
+    changed = world.recoveries.change_email(token, stale, after, trail=a_trail())
+    assert (changed, world.messages()) == (EmailChange.STALE, 0)
+    changed = world.recoveries.change_email(token, before, after, trail=a_trail())
+    assert (changed, world.messages()) == (EmailChange.DONE, 1)
 
 
 def test_by_a_held_address_nobody_is_found_and_nobody_gets_it(world: World) -> None:
@@ -466,6 +494,48 @@ def test_a_new_password_takes_a_wish_back(world: World) -> None:
     changed = world.users.change_password(before, "a new hash", session, ORIGIN.failures)
     assert changed is Outcome.DONE
     assert world.user().pending_email is None
+
+
+# Markers that another clock, a little ahead, has given to somebody else already
+
+
+real_alone = pytest.mark.parametrize("world", ["real"], indirect=True)
+
+
+def _give(cloud: Cloud, email: str) -> dict[str, dict[str, str]]:
+    marker = {"pk": {"S": f"email#{email.lower()}"}, "public_id": {"S": public_id(2)}}
+    cloud.dynamodb.put_item(TableName=USERS, Item=marker)
+    return marker
+
+
+@real_alone
+def test_an_address_is_not_held_in_the_place_of_somebody_who_has_it(
+    world: World, cloud: Cloud
+) -> None:
+    marker = _give(cloud, OLD)
+    assert world.confirm(NEW) is EmailChange.STALE
+    assert marker in cloud.rows()
+
+
+@real_alone
+def test_an_address_that_is_given_up_is_not_taken_from_somebody_who_has_it(
+    world: World, cloud: Cloud
+) -> None:
+    world.confirm(NEW)
+    world.confirm(NEWER)
+    marker = _give(cloud, NEW)
+    assert world.undo(OLD) is EmailChange.STALE
+    assert marker in cloud.rows()
+
+
+@real_alone
+def test_whoever_leaves_takes_no_address_along_that_somebody_has(
+    world: World, cloud: Cloud
+) -> None:
+    world.confirm(NEW)
+    marker = _give(cloud, OLD)
+    assert world.users.remove(world.user()) is Removal.CHANGED
+    assert marker in cloud.rows()
 
 
 # Faults, of the real store alone

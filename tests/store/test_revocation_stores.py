@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -42,6 +43,7 @@ def test_a_revoked_key_is_rows_that_do_not_lapse(real: DynamoRevocationStore, cl
     real.revoke_key("a-key")
     rows = {row["token_id"]["S"]: row["expires_at"]["N"] for row in cloud.rows(REVOKED_TOKENS)}
     assert rows == {f"key#a-key#{copy:02d}": str(FOR_GOOD) for copy in range(COPIES)}
+    assert datetime.fromtimestamp(FOR_GOOD, UTC).year == 9999
 
 
 def test_everybody_reads_one_of_the_rows_and_no_row_is_read_by_many_more_than_others() -> None:

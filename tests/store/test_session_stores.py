@@ -16,20 +16,20 @@ from chalicelib.domain.times import epoch_seconds
 from chalicelib.domain.users import Credentials
 from chalicelib.services.accounts import UserSessionStore, UserStore
 from chalicelib.services.credentials import PasswordStore
-from chalicelib.services.sessions import SessionStore
+from chalicelib.services.sessions import CredentialStore, SessionStore
 from chalicelib.store.revoked_keys import DynamoRevocationStore
 from chalicelib.store.sessions import DynamoSessionStore
 from chalicelib.store.transactions import Transactions
 from chalicelib.store.users import DynamoUserStore
 from tests.aws import REVOKED_TOKENS, Cloud, Wire
 from tests.fakes import START, FakeSessionStore, FakeTables, FakeUserStore, public_id
-from tests.samples import ADMISSION, ROWS, a_count, a_session, a_user, add
+from tests.samples import ADMISSION, ORIGIN, ROWS, a_count, a_session, a_user, add
 
 NOW = epoch_seconds(START)
 UNTIL = NOW + 900
 
 
-class Users(UserStore, PasswordStore, Protocol):
+class Users(UserStore, PasswordStore, CredentialStore, Protocol):
     """What is asked of users here."""
 
 
@@ -215,6 +215,22 @@ def test_sessions_that_cannot_be_used_are_not_told(
     assert sessions.alive(a_user(), NOW) == (last.session_id,)
 
 
+def test_a_login_is_told_whether_the_key_that_is_to_sign_was_revoked(stores: Stores) -> None:
+    add(stores.users, a_user())
+
+    def told(key_id: str) -> set[bool]:
+        return {
+            stores.users.login_by_email("user-1@example.com", key_id, ORIGIN).key_revoked,
+            stores.users.login_by_username("user 1", key_id, ORIGIN).key_revoked,
+            stores.users.login_by_id(public_id(1), key_id, ORIGIN).key_revoked,
+        }
+
+    assert told("a-key") == {False}
+    stores.revoke_key("a-key")
+    assert told("a-key") == {True}
+    assert told("another-key") == {False}
+
+
 # Refreshing
 
 
@@ -377,9 +393,10 @@ def test_a_refresh_is_one_consistent_read_and_one_conditional_write(
 
 def test_the_sessions_of_a_user_are_read_consistently(real: DynamoSessionStore, wire: Wire) -> None:
     real.of_user(public_id(1))
+    real.alive(a_user(), NOW)
     real.forget(public_id(1))
     queries = [call for call in wire.calls if call.operation == "dynamodb.Query"]
-    assert [query.body["ConsistentRead"] for query in queries] == [True, True]
+    assert [query.body["ConsistentRead"] for query in queries] == [True, True, True]
 
 
 def test_nothing_that_is_sent_is_part_of_a_token(real: DynamoSessionStore, wire: Wire) -> None:

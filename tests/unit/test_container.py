@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from chalicelib import container as composition
+from chalicelib.aws import SharedSession
 from chalicelib.container import Container, container, use
 from chalicelib.settings import SettingsError, load
 
@@ -33,6 +34,11 @@ def test_a_process_can_be_wired_anew() -> None:
     replacement = Container(load({"ACCOUNTS_STAGE": "test"}))
     use(replacement)
     assert container() is replacement
+
+
+def test_clients_are_made_one_after_the_other() -> None:
+    wired = Container(load({"ACCOUNTS_STAGE": "test"}))
+    assert isinstance(wired._session, SharedSession)  # noqa: SLF001 - whatever is made by it
 
 
 # Run by an interpreter of its own, since others have imported all of it here.

@@ -22,7 +22,19 @@ def test_the_page_has_no_script_or_style_of_its_own() -> None:
 
 def test_nothing_can_lead_the_page_to_another_place() -> None:
     assert "<base" not in HTML
-    assert {"base-uri 'none'", "object-src 'none'"} <= set(documents.PAGE_POLICY.split("; "))
+    assert {
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+    } <= set(documents.PAGE_POLICY.split("; "))
+
+
+def test_the_page_has_to_do_with_nobody_else() -> None:
+    directives = dict(part.split(" ", 1) for part in documents.PAGE_POLICY.split("; "))
+    assert directives.pop("img-src") == "'self' data:"
+    assert directives["default-src"] == "'none'"
+    assert set(directives.values()) == {"'none'", "'self'"}
 
 
 @pytest.mark.parametrize("name", sorted(documents.FILES))

@@ -24,6 +24,9 @@ def test_every_refusal_of_api_gateway_has_a_meaning_of_ours() -> None:
         ("INTEGRATION_FAILURE", 503),
         ("INTEGRATION_TIMEOUT", 503),
         ("API_CONFIGURATION_ERROR", 503),
+        ("INVALID_SIGNATURE", 404),
+        ("WAF_FILTERED", 403),
+        ("DEFAULT_4XX", 404),
         ("DEFAULT_5XX", 503),
     ],
 )

@@ -201,6 +201,7 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("ISSUER", "http://127.0.0.1:8000"),
         ("ISSUER", "http://127.9.9.9/api"),
         ("ISSUER", "http://[::1]:8000/"),
+        ("ISSUER", "https://[::1]:8000/"),
         ("MAIL_SENDER", "shop"),
         ("MAIL_SENDER", "shop@localhost"),
         ("MAIL_SENDER", "The Shop"),
@@ -232,6 +233,12 @@ def test_a_stage_has_a_short_lower_case_name(stage: str) -> None:
         ("CURSOR_SECRET", ""),
         ("CURSOR_SECRET", "development-only-cursor-secret"),
         ("CURSOR_SECRET", "x" * 31),
+        ("MAILS_PER_HOUR", "0"),
+        ("MAILS_PER_HOUR", "1001"),
+        ("ACTIVITY_DAYS", "0"),
+        ("ACTIVITY_DAYS", "3651"),
+        ("EMAIL_VERIFICATION", "on"),
+        ("EMAIL_VERIFICATION", "Require"),
         ("ATTEMPTS_PER_ACCOUNT", "0"),
         ("ATTEMPTS_PER_ACCOUNT", "1001"),
         ("ATTEMPTS_WINDOW_SECONDS", "0"),
@@ -373,6 +380,16 @@ def test_no_fault_quotes_a_secret(secret: str) -> None:
     faults = _faults(PROD | {"ACCOUNTS_CURSOR_SECRET": secret, "ACCOUNTS_BCRYPT_COST": "x"})
     assert len(faults) >= 2
     assert "s3cret" not in " ".join(faults)
+
+
+def test_the_development_secret_is_refused_as_what_it_is() -> None:
+    secret = load({"ACCOUNTS_STAGE": "dev"}).cursor_secret
+    (fault,) = _faults(PROD | {"ACCOUNTS_CURSOR_SECRET": secret})
+    assert fault == "ACCOUNTS_CURSOR_SECRET is the development secret"
+
+
+def test_settings_that_are_printed_tell_no_secret() -> None:
+    assert PROD["ACCOUNTS_CURSOR_SECRET"] not in repr(load(PROD))
 
 
 def test_settings_cannot_be_changed() -> None:
