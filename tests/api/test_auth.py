@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
+from chalicelib.container import Container, container, use
+from chalicelib.settings import Settings
 from tests.api.client import Client
 from tests.aws import REVOKED_TOKENS, SESSIONS, Cloud
 from tests.fakes import FakeClock
@@ -119,6 +123,19 @@ def test_who_is_refused_is_told_how_to_ask(client: Client, clock: FakeClock) -> 
     assert client.get("/user/me", token=token).headers["www-authenticate"] == bad
     clock.step(minutes=30)
     assert client.post("/auth/logout", token=token).headers["www-authenticate"] == bad
+
+
+def test_a_token_for_somebody_else_is_none_for_us(
+    client: Client, stage: Settings, clock: FakeClock
+) -> None:
+    for theirs in ({"audience": "shop"}, {"issuer": "https://shop.example"}):
+        ours = container()
+        use(Container(replace(stage, **theirs), clock))  # type: ignore[arg-type] # by name
+        token = client.log_in()["Authorization"]
+        assert client.get("/user/me", token=token).status == 200
+        use(ours)
+        assert client.get("/user/me", token=token).status == 401
+        assert client.post("/auth/logout", token=token).json()["code"] == "token_invalid"
 
 
 def test_a_logout_needs_no_body_and_bounds_one(client: Client) -> None:
