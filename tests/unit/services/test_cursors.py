@@ -44,6 +44,7 @@ def test_a_cursor_can_stand_in_a_url_as_it_is() -> None:
         base64.urlsafe_b64encode(bytes(32) + POSITION.encode()).decode(),
         "\u0665" * 44,
         "\x00",
+        "\ud800",  # half a character, which JSON can spell
         "A" * 100_000,
     ],
 )
