@@ -307,6 +307,19 @@ def test_an_address_is_limited_over_all_accounts(
     guess(name=("email", "one more"))
 
 
+def test_mails_that_are_asked_for_and_those_that_are_admitted_are_counted_together(
+    attempts: AttemptService,
+) -> None:
+    for _ in range(ATTEMPT_LIMITS.mails - 1):
+        attempts.count_mail(NAME, CLIENT)
+    admitted = attempts.admit_mail(NAME)
+    assert admitted is not None
+    assert attempts.admit_mail(NAME) is None
+    _waits(lambda: attempts.count_mail(NAME, ELSEWHERE))
+    attempts.take_back_mail(admitted)
+    attempts.count_mail(NAME, ELSEWHERE)
+
+
 def test_an_address_is_remembered_when_it_is_new_and_when_half_its_time_is_over(
     begin: Begin, clock: FakeClock
 ) -> None:
