@@ -7,6 +7,7 @@ argon2-cffi 25.1 and Django 5.2's hashers, at the least cost that each allows, f
 import base64
 import hashlib
 import re
+import string
 import subprocess
 import sys
 import unicodedata
@@ -83,6 +84,14 @@ def test_a_digest_may_have_another_length_and_is_compared_whole(hasher: Password
             text = base64.b64encode(digest).decode("ascii")
             matches = hasher.matches(Password(FOREIGN_PASSWORD), f"pbkdf2_sha256$1$salt${text}")
             assert matches is (digest == octets)
+
+
+def test_a_digests_last_letter_counts_whichever_it_is(hasher: PasswordHasher) -> None:
+    octets = hashlib.pbkdf2_hmac("sha256", FOREIGN_PASSWORD.encode(), b"salt", 1, 33)
+    text = base64.b64encode(octets).decode("ascii")
+    for letter in string.ascii_letters + string.digits + "+/":
+        password_hash = f"pbkdf2_sha256$1$salt${text[:-1]}{letter}"
+        assert hasher.matches(Password(FOREIGN_PASSWORD), password_hash) is (letter == text[-1])
 
 
 def test_a_password_is_compared_as_it_was_typed(hasher: PasswordHasher) -> None:

@@ -626,6 +626,17 @@ def test_a_signature_has_one_spelling_whatever_the_library_thinks(
     _refused(verifier, f"{signed}.{other}")
 
 
+def test_a_signature_may_end_in_any_letter(verifier: TokenVerifier, issue: Issue) -> None:
+    endings: set[str] = set()
+    for _ in range(2_000):
+        token = issue(a_user()).text
+        verifier.verify(token)
+        endings.add(token[-1])
+        if len(endings) == 64:
+            return
+    pytest.fail(f"no more than {endings}")
+
+
 def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
