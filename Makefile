@@ -71,7 +71,7 @@ faults: .venv/.installed ## Fail every call of AWS in every way (half an hour; m
 faults-table: .venv/.installed ## Write the table of docs/security/faults.md
 	FAULTS=table $(BIN)/pytest tests/faults
 
-mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices (MODULE=services.tokens, or all, for an hour or more)
+mutants: .venv/.installed ## Change the code a bit at a time, and see whether a test notices (MODULE=services.tokens, or all, for ten minutes)
 	$(BIN)/mutmut run "chalicelib.$${MODULE:-*}.x*"
 	@$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 
