@@ -10,12 +10,13 @@ from infra.supply_chain.bill import bill_of_materials
 from infra.supply_chain.explanations import load_explanations
 from infra.supply_chain.findings import Findings
 from infra.supply_chain.licences import check_licences
-from infra.supply_chain.locks import Pin, read_lock
+from infra.supply_chain.locks import Pin, locked_on, read_lock
 from infra.supply_chain.releases import check_releases
 from infra.supply_chain.secrets_scan import scan_history
 from infra.supply_chain.vulnerabilities import find_vulnerabilities
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+_LOCK = _CHECKOUT / "requirements.txt"
 _BILL = _CHECKOUT / "build" / "accounts.cdx.json"
 _VENDORED = "chalice"
 """It puts its runtime into the package, so that it is shipped without being a requirement."""
@@ -34,6 +35,7 @@ def main() -> int:
             (pin.name for pin in shipped),
             _CHECKOUT.glob("requirements*.in"),
             explained.quiet,
+            locked_on(_LOCK),
         ),
         "secrets": lambda: scan_history(_CHECKOUT, explained.secrets),
     }
@@ -51,7 +53,7 @@ def _shipped() -> tuple[Pin, ...]:
     vendored = (
         pin for pin in read_lock(_CHECKOUT / "requirements-dev.txt") if pin.name == _VENDORED
     )
-    return (*read_lock(_CHECKOUT / "requirements.txt"), *vendored)
+    return (*read_lock(_LOCK), *vendored)
 
 
 def _told(name: str, findings: Findings) -> Iterator[str]:

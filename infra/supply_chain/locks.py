@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+_MADE = re.compile(r"^# +make lock, on (\d{4}-\d\d-\d\d)$", re.MULTILINE)
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9, _-]+\])?==([^ ;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -16,6 +18,18 @@ class Pin:
     name: str
     version: str
     sha256: tuple[str, ...]
+
+
+def locked_on(path: Path) -> date:
+    """The day on which a lock was made, in UTC.
+
+    Raises:
+        ValueError: it does not say so.
+    """
+    made = _MADE.search(path.read_text("utf-8"))
+    if made is None:
+        raise ValueError(f"{path.name} does not say when it was made")
+    return date.fromisoformat(made[1])
 
 
 def read_lock(path: Path) -> tuple[Pin, ...]:

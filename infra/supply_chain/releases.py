@@ -1,4 +1,8 @@
-"""How alive what we depend on is: whether there was a release in the last year."""
+"""How alive what we depend on is: whether there was a release in the year before it was locked.
+
+The day of the lock counts and not the present one, so that a build does not fail of its age:
+whoever takes other releases, by `make lock`, looks at how alive they are.
+"""
 
 import re
 import subprocess
@@ -6,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from infra.supply_chain.explanations import left_over
@@ -20,18 +24,23 @@ _AT_ONCE = 4
 
 
 def check_releases(
-    uv: Path, shipped: Iterable[str], inputs: Iterable[Path], explained: Mapping[str, str]
+    uv: Path,
+    shipped: Iterable[str],
+    inputs: Iterable[Path],
+    explained: Mapping[str, str],
+    locked: date,
 ) -> Findings:
-    """Look for a release in the last year of all that is shipped and all that is asked for by name.
+    """Look for a year's release of all that is shipped and all that is asked for by name.
 
-    The newest release of each is looked up twice, as of today and as of a year ago.
+    The newest release of each is looked up as of the day of the lock and as of a year before.
     """
+    moment = datetime.combine(locked, time.max, UTC)
     names = sorted({*shipped, *(name for path in inputs for name in direct(path))})
     try:
-        now = _newest(uv, names, datetime.now(UTC))
+        now = _newest(uv, names, moment)
     except _NoAnswerError as error:
         return Findings("no package", not_checked=(str(error),))
-    return judge(now, _newest_then(uv, names), explained)
+    return judge(now, _newest_then(uv, names, moment - LONG), explained)
 
 
 def direct(path: Path) -> set[str]:
@@ -43,11 +52,11 @@ def direct(path: Path) -> set[str]:
 def judge(
     now: Mapping[str, str], before: Mapping[str, str], explained: Mapping[str, str]
 ) -> Findings:
-    """Compare the newest version of each package with what it was a year ago, if it was."""
+    """Compare the newest version of each package with what it was a year before, if it was."""
     quiet = {name for name, version in now.items() if before.get(name) == version}
     found = (
-        f"{name} {now[name]} is its newest release, and older than a year: look for another, or"
-        " say in explained.toml why it is kept"
+        f"{name} {now[name]} was its newest release when it was locked, and older than a year: look"
+        " for another, or say in explained.toml why it is kept"
         for name in sorted(quiet - explained.keys())
     )
     return Findings(f"{len(now)} packages", (*found, *left_over("quiet", explained, quiet)))
@@ -80,9 +89,8 @@ def _newest(uv: Path, names: Iterable[str], moment: datetime) -> dict[str, str]:
     return {name: version for name, _, version in pins}
 
 
-def _newest_then(uv: Path, names: Iterable[str]) -> dict[str, str]:
-    """The newest version of each package a year ago, without those that were not there yet."""
-    moment = datetime.now(UTC) - LONG
+def _newest_then(uv: Path, names: Iterable[str], moment: datetime) -> dict[str, str]:
+    """The newest version of each package back then, without those that were not there yet."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda name: _newest_if_any(uv, name, moment), names)
     return {name: version for each in found for name, version in each.items()}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from contextlib import suppress
+from datetime import date
 from email.message import Message
 from importlib.metadata import PackageMetadata
 from pathlib import Path
@@ -16,7 +17,7 @@ from infra.supply_chain.bill import bill_of_materials
 from infra.supply_chain.explanations import load_explanations
 from infra.supply_chain.findings import Findings
 from infra.supply_chain.licences import check_licences, is_allowed, licence_of
-from infra.supply_chain.locks import Pin, read_lock
+from infra.supply_chain.locks import Pin, locked_on, read_lock
 from infra.supply_chain.releases import check_releases, direct
 from infra.supply_chain.releases import judge as judge_releases
 from infra.supply_chain.secrets_scan import scan_history
@@ -29,6 +30,7 @@ SWAGGER_UI = ROOT / "chalicelib" / "api" / "swagger-ui"
 FLAW = {"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["1.1"]}
 FLAWED = {"name": "frail", "version": "1.0", "vulns": [FLAW]}
 SOUND = {"name": "sound", "version": "1.0", "vulns": []}
+LOCKED = date(2026, 1, 31)
 UNKNOWN = {"name": "odd", "skip_reason": "not found"}
 
 
@@ -122,17 +124,43 @@ def test_what_is_shipped_has_licences_that_are_allowed() -> None:
 def test_a_package_without_a_release_in_a_year_is_found_unless_explained() -> None:
     now, before = {"still": "1.0", "alive": "2.0", "young": "1.0"}, {"still": "1.0", "alive": "1.9"}
     (found,) = judge_releases(now, before, {}).found
-    assert found.startswith("still 1.0 is its newest release")
+    assert found.startswith("still 1.0 was its newest release")
     assert judge_releases(now, before, {"still": "done"}).found == ()
     (stale,) = judge_releases(now, before, {"still": "done", "alive": "was still"}).found
     assert "alive explains nothing any more" in stale
+
+
+def test_how_alive_a_package_is_is_asked_as_of_the_day_of_the_lock(tmp_path: Path) -> None:
+    uv, asked = tmp_path / "uv", tmp_path / "asked"
+    uv.write_text(f"""#!/bin/sh
+while [ "$1" != --exclude-newer ]; do shift; done
+echo "$2" >> {asked}
+sed "s/$/==$(grep -c . {asked})/" "$3"
+""")
+    uv.chmod(0o700)
+    assert check_releases(uv, ["six"], [], {}, LOCKED) == Findings("1 packages")
+    assert [moment.partition("T")[0] for moment in asked.read_text().split()] == [
+        "2026-01-31",
+        "2025-01-31",
+    ]
+
+
+def test_a_lock_says_when_it_was_made(tmp_path: Path) -> None:
+    locks = sorted(ROOT.glob("requirements*.txt"))
+    assert len({locked_on(lock) for lock in locks}) == 1, "they are made together"
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("#    make lock, on 2026-01-31\nsix==1.17.0\n")
+    assert locked_on(lock) == LOCKED
+    lock.write_text("#    make lock\nsix==1.17.0\n")
+    with pytest.raises(ValueError, match=r"requirements.txt does not say when it was made"):
+        locked_on(lock)
 
 
 def test_releases_that_nobody_tells_are_not_taken_for_good(tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho 'no network' >&2\nexit 2\n")
     uv.chmod(0o700)
-    findings = check_releases(uv, ["six"], [], {"six": "nobody could be asked"})
+    findings = check_releases(uv, ["six"], [], {"six": "nobody could be asked"}, LOCKED)
     assert findings == Findings("no package", not_checked=("no network",))
 
 
