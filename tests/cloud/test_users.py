@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,17 @@ HASHES = tuple(FOREIGN_HASHES.values())
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"ACCOUNTS_LOCAL_DIR": str(tmp_path / "local")}
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started hears of an interrupt, although a shell told us not to, as one does with `&`.
+
+    What ignores a signal hands that down; what handles it, does not.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def a_line(number: int) -> str:
@@ -68,6 +80,7 @@ def test_many_accounts_arrive_once_and_leave_as_they_came(
     assert len({row["public_id"] for row in rows}) == MANY
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_import_says_how_far_it_came_and_the_next_goes_on(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
