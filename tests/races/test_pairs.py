@@ -62,9 +62,13 @@ def chosen(random: Random) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.timeout(3_600)
 def test_whatever_happens_at_once_ends_well(
-    stage: Stage, documented: dict[str, Any], pytestconfig: pytest.Config
+    stage: Stage,
+    documented: dict[str, Any],
+    pytestconfig: pytest.Config,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytestconfig.get_terminal_writer().line(f"{ROUNDS} races, seed {SEED}")
+    with capsys.disabled():  # what passes has its output shown to nobody
+        pytestconfig.get_terminal_writer().line(f"{ROUNDS} races, seed {SEED}")
     random = Random(SEED)  # noqa: S311 - it picks pairs, so that a seed is a run
     root, root_token = an_admin(stage)
     before = stage.snapshot()
