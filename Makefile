@@ -104,10 +104,10 @@ openapi: .venv/.installed ## Write chalicelib/api/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
 
 lock: .venv/.installed ## Pin every requirement anew, with hashes
-	for name in requirements requirements-dev requirements-cloud requirements-bench requirements-fuzz; do \
+	made=$$(date -u +%Y-%m-%d); for name in requirements requirements-dev requirements-cloud requirements-bench requirements-fuzz; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
-	    --custom-compile-command "make lock, on $$(date -u +%Y-%m-%d)" $$name.in -o $$name.txt || exit 1; \
+	    --custom-compile-command "make lock, on $$made" $$name.in -o $$name.txt || exit 1; \
 	done
 
 package: .venv/.installed ## Build what is deployed: build/accounts-<stage>.zip (STAGE=prod)
